@@ -1,0 +1,1 @@
+"""The command line; one file for each group of commands, each of which imports what it needs when it runs."""

@@ -1,0 +1,22 @@
+"""The recipe and its sections: every default with its meaning and its source."""
+
+from ktse.config.data import DataSettings
+from ktse.config.evaluation import EvaluationSettings, RuntimeSettings
+from ktse.config.localization import LocalizationSettings, LossWeights
+from ktse.config.recipe import Recipe, replace
+from ktse.config.refinement import RefinementSettings
+from ktse.config.segmentation import SegmentationSettings
+from ktse.config.setting import Section
+
+__all__ = [
+    "DataSettings",
+    "EvaluationSettings",
+    "LocalizationSettings",
+    "LossWeights",
+    "Recipe",
+    "RefinementSettings",
+    "RuntimeSettings",
+    "Section",
+    "SegmentationSettings",
+    "replace",
+]

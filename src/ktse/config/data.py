@@ -1,0 +1,41 @@
+"""Settings of the data: which set, which splits, how images enter a network."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ktse.config.setting import CODE, OURS, Section, setting
+
+
+class DataSettings(Section):
+    """Which images, and how they are normalised."""
+
+    kind: Literal["shapes", "folder", "voc12", "coco14"] = setting(
+        "voc12", "reader of the data set", "paper 4.1: VOC 2012 is the main data set"
+    )
+    train_split: str = setting("trainaug", "split whose tags are learned from", "paper 4.1: 10,582 images")
+    score_split: str = setting(
+        "train", "split on whose masks seeds and pseudo masks are scored", "paper Tab. 1: VOC train, 1,464 images"
+    )
+    val_split: str = setting("val", "split on whose masks the segmenter is scored", "paper 4.1")
+    max_images: int | None = setting(
+        None, "use only this many images of the training split, a fixed random subset", f"{OURS}: for quick looks", ge=1
+    )
+    world_seed: int = setting(
+        0, "random seed of the Shapes world; another seed is another data set", f"{OURS}: Shapes only", ge=0
+    )
+    shapes_train: int = setting(480, "training images of the Shapes world", f"{OURS}: seconds to draw", ge=1)
+    shapes_val: int = setting(200, "validation images of the Shapes world", f"{OURS}: seconds to draw", ge=1)
+    max_pixels: int = setting(
+        178_956_970,
+        "largest image that is decoded; larger ones are refused before they are unpacked",
+        f"{OURS}: the limit at which Pillow itself refuses",
+        unit="pixels",
+        ge=1,
+    )
+    mean: tuple[float, float, float] = setting(
+        (0.485, 0.456, 0.406), "mean of red, green, blue that is subtracted", f"{CODE}: ImageNet's (REFERENCE 2.1)"
+    )
+    std: tuple[float, float, float] = setting(
+        (0.229, 0.224, 0.225), "deviation of red, green, blue that is divided by", f"{CODE}: ImageNet's (REFERENCE 2.1)"
+    )

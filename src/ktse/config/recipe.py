@@ -1,0 +1,58 @@
+"""The recipe: one frozen, validated object that says everything about a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ktse.config.data import DataSettings
+from ktse.config.evaluation import EvaluationSettings, RuntimeSettings
+from ktse.config.localization import LocalizationSettings
+from ktse.config.refinement import RefinementSettings
+from ktse.config.segmentation import SegmentationSettings
+from ktse.config.setting import Section, setting
+
+
+class Recipe(Section):
+    """All settings of a run, one section for each stage.
+
+    Example:
+        >>> recipe = Recipe(name="mine")
+        >>> recipe.localization.erase_threshold
+        0.6
+    """
+
+    name: str = setting("custom", "name of the recipe", "ours")
+    summary: str = setting("", "what the recipe is for, expected cost and command", "ours")
+    reproduces: str | None = setting(None, "table and row of the paper", "ours")
+    published_value: float | None = setting(None, "mIoU that the paper prints there, in percent", "paper")
+    data: DataSettings = DataSettings()
+    localization: LocalizationSettings = LocalizationSettings()
+    refinement: RefinementSettings = RefinementSettings()
+    segmentation: SegmentationSettings = SegmentationSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    runtime: RuntimeSettings = RuntimeSettings()
+
+
+def replace(recipe: Recipe, **changes: Any) -> Recipe:
+    """Return a recipe that differs from another in what is named, validated anew.
+
+    Args:
+        recipe: The recipe to start from.
+        changes: Section (or top-level field) to new value; a dictionary changes only the settings that it names.
+
+    Example:
+        >>> mine = replace(Recipe(), name="mine", localization={"weights": {"inter_class": 0.0}})
+        >>> mine.localization.weights.inter_class, mine.localization.weights.foreground
+        (0.0, 0.0125)
+    """
+    return Recipe.model_validate(_merged(recipe.model_dump(), changes))
+
+
+def _merged(old: dict[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge nested dictionaries; values that are not dictionaries replace."""
+    merged = dict(old)
+    for key, value in new.items():
+        both = isinstance(value, Mapping) and isinstance(old.get(key), dict)
+        merged[key] = _merged(old[key], value) if both else value
+    return merged

@@ -1,0 +1,30 @@
+"""Settings of refinement: from CAMs to pseudo masks with confidence."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ktse.config.setting import CODE, OURS, Section, setting
+
+
+class RefinementSettings(Section):
+    """Which steps turn CAMs into pseudo masks."""
+
+    steps: tuple[Literal["par"], ...] = setting(
+        ("par",), "steps in their order; none keeps the seeds", f"{OURS}: the step that needs no training"
+    )
+    background_score: float = setting(
+        0.2, "constant score of background beside the CAMs", f"{OURS}: as localization.seed_threshold", gt=0, lt=1
+    )
+    par_iterations: int = setting(10, "iterations of PAR", f"{CODE} (REFERENCE 3.3)", ge=1)
+    par_dilations: tuple[int, ...] = setting(
+        (1, 2, 4, 8, 12, 24), "neighbour distances of PAR", CODE, unit="px", min_length=1
+    )
+    par_batch: int = setting(8, "images of one size that PAR refines together", f"{OURS}: speed against memory", ge=1)
+    confident_share: float = setting(
+        0.5,
+        "share of each label's pixels, those of largest margin, that count as trusted",
+        f"{CODE} (REFERENCE 5.7)",
+        gt=0,
+        le=1,
+    )

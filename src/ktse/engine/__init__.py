@@ -1,0 +1,1 @@
+"""The training loop and the machine below it; nothing here knows the method."""

@@ -1,0 +1,70 @@
+"""The processes and devices of a run, through Lightning Fabric."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ktse.config import RuntimeSettings
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+def make_fabric(runtime: RuntimeSettings) -> Fabric:
+    """Join the processes that torchrun started, or stand alone with one process on one device.
+
+    Args:
+        runtime: Device and arithmetic.
+
+    Returns:
+        A launched Fabric; `global_rank` and `world_size` say which share of the images is ours.
+    """
+    from lightning_fabric import Fabric
+
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    local_size = int(os.environ.get("LOCAL_WORLD_SIZE", str(world_size)))
+    fabric = Fabric(
+        accelerator=runtime.accelerator,
+        devices=local_size,
+        num_nodes=max(1, world_size // local_size),
+        strategy="ddp" if world_size > 1 else "auto",
+        precision=runtime.precision,
+    )
+    fabric.launch()
+    return fabric
+
+
+@contextmanager
+def joined(runtime: RuntimeSettings) -> Iterator[Fabric]:
+    """Use the processes of a run and leave them in order.
+
+    A gloo process that reaches the end of the interpreter while its group is alive can abort, so that finished work
+    looks like a crash; the group is therefore closed as soon as the work is done.
+    """
+    fabric = make_fabric(runtime)
+    finished = False
+    try:
+        yield fabric
+        finished = True
+    finally:
+        import torch.distributed as dist
+
+        if dist.is_available() and dist.is_initialized():
+            if finished:  # after an error the others may never come to a barrier
+                fabric.barrier()
+            dist.destroy_process_group()
+
+
+def shard(count: int, fabric: Fabric | None) -> range:
+    """Return the indices of `count` images that this process works on.
+
+    Example:
+        >>> list(shard(3, None))
+        [0, 1, 2]
+    """
+    if fabric is None:
+        return range(count)
+    return range(fabric.global_rank, count, fabric.world_size)

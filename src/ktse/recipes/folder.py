@@ -1,0 +1,56 @@
+"""Recipes for people's own images: `ktse run folder/cpu --data MY_FOLDER --out RUN`."""
+
+from __future__ import annotations
+
+from ktse.config import Recipe, replace
+
+GPU = replace(
+    Recipe(),
+    name="folder/gpu",
+    summary="Own images on one GPU: ResNet-50 trunks, crop 320.",
+    data={"kind": "folder", "train_split": "train", "score_split": "train", "val_split": "val"},
+    localization={
+        "trunk": "resnet50",
+        "trunk_weights": "timm",
+        "output_stride": 16,
+        "warm_up_epochs": 6,
+        "epochs": 20,
+        "horizon": "steps",
+        "momentum": 0.9,
+        "gradient_clip": 5.0,
+        "loss_ramp": 0.4,
+    },
+    segmentation={"trunk": "resnet50", "epochs": 20},
+    runtime={"precision": "bf16-mixed", "workers": 4},
+)
+
+CPU = replace(
+    GPU,
+    name="folder/cpu",
+    summary="Own images on a laptop without a GPU: a small trunk, small crops, a short schedule.",
+    localization={
+        "trunk": "tf_efficientnet_lite0",
+        "resize_range": (176, 256),
+        "crop_size": 160,
+        "warm_up_epochs": 4,
+        "epochs": 8,
+        "warm_up_batch_size": 16,
+        "learning_rate": 0.02,
+        "scales": (0.5, 1.0),
+    },
+    segmentation={
+        "trunk": "tf_efficientnet_lite0",
+        "output_stride": 16,
+        "crop_size": 160,
+        "crop_area": (0.3, 1.0),
+        "epochs": 8,
+        "aspp_dilations": (1, 2, 3, 4),
+        "batch_size": 16,
+    },
+    runtime={"precision": "32-true", "workers": 0},
+)
+
+
+def recipes() -> list[Recipe]:
+    """Return the recipes for folders of images."""
+    return [CPU, GPU]
