@@ -86,6 +86,15 @@ def test_json_round_trip_is_readable_text(tmp_path):
     assert "Zürich" in (tmp_path / "x.json").read_text(encoding="utf-8")
 
 
+def test_json_lists_of_numbers_take_one_line_and_stay_the_same(tmp_path):
+    value = {"matrix": [[1, 2], [3, -4.5]], "text": ["a [\n 1 ]", "b"], "empty": [], "mixed": [None, True]}
+    write_json(tmp_path / "x.json", value)
+    text = (tmp_path / "x.json").read_text()
+    assert "[1, 2]" in text
+    assert "[3, -4.5]" in text
+    assert json.loads(text) == value
+
+
 def test_json_with_nan_is_refused(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "x.json", {"loss": float("nan")})

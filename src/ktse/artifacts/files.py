@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ TEMPORARY_SUFFIX = ".ktse-tmp"
 
 MAX_JSON_BYTES = 64 * 2**20
 """Largest JSON file that is read; ours have kilobytes."""
+
+_NUMBERS = re.compile(r"\[\n[^\[\]{}\"]*\]")
 
 
 def write_bytes_atomic(path: Path, data: bytes) -> None:
@@ -61,13 +64,14 @@ def remove_leftovers(folder: Path) -> int:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file atomically, indented and in strict JSON (no NaN).
+    """Write a JSON file atomically, indented, lists of numbers on one line, and in strict JSON (no NaN).
 
     Raises:
         InputError: The file cannot be written.
         ValueError: The value holds a number that is not finite.
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    text = _NUMBERS.sub(lambda match: re.sub(r"\n\s*", " ", match[0]).replace("[ ", "[").replace(" ]", "]"), text)
     write_bytes_atomic(path, f"{text}\n".encode())
 
 

@@ -1,0 +1,1 @@
+"""Images with tags: readers of data sets, and the batches made of them."""

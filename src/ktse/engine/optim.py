@@ -32,7 +32,8 @@ class Schedule:
     def rate(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0 over the whole training."""
         left = max(0.0, 1.0 - step / max(1, self.horizon))
-        return max(self.start * left**self.power, self.floor)
+        rate: float = self.start * left**self.power
+        return max(rate, self.floor)
 
 
 def make_sgd(

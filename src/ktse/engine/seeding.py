@@ -26,6 +26,5 @@ def keyed_seed(random_seed: int, *place: int) -> int:
 @contextmanager
 def private_torch_seed() -> Iterator[None]:
     """Give torch's global generators back as they were; dropout and initialisation know no other."""
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         yield

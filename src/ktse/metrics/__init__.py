@@ -1,0 +1,1 @@
+"""What label maps are measured by."""

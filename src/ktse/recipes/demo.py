@@ -34,6 +34,7 @@ FULL = replace(
         "gradient_clip": 5.0,
         "loss_ramp": 0.4,
         "weights": {"classification": 3.0},
+        "scales": (0.5, 1.0, 1.5),
         "sweep": (0.05, 0.80, 0.01),
         "seed_threshold": 0.3,
     },

@@ -1,0 +1,88 @@
+"""From settings and a path to a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from ktse.config import DataSettings
+from ktse.data.coco import COCO14
+from ktse.data.dataset import Dataset
+from ktse.data.folder import Folder, list_splits
+from ktse.data.shapes import Shapes
+from ktse.data.voc import VOC12
+from ktse.errors import DataError
+
+_SUBSET_KEY: Final = 0  # constant, so that every run of every recipe looks at the same images
+
+
+def open_dataset(settings: DataSettings, path: Path | None, split: str) -> Dataset:
+    """Open one split of the data set that the settings name.
+
+    `max_images` cuts the training split down to a fixed random subset; other splits stay whole.
+
+    Args:
+        settings: Kind of data set and limits.
+        path: Root of the data set; not needed by Shapes, which is drawn.
+        split: Name of the split.
+
+    Returns:
+        The data set.
+
+    Raises:
+        DataError: No path, or the data set at the path is not as it has to be.
+
+    Example:
+        >>> settings = DataSettings(kind="shapes", train_split="train", max_images=10)
+        >>> len(open_dataset(settings, None, "train")), len(open_dataset(settings, None, "val"))
+        (10, 200)
+    """
+    dataset = _open_whole(settings, path, split)
+    if split != settings.train_split or settings.max_images is None or settings.max_images >= len(dataset):
+        return dataset
+    chosen = np.random.default_rng(_SUBSET_KEY).permutation(len(dataset))[: settings.max_images]
+    return dataset.subset(np.sort(chosen).tolist())
+
+
+def has_split(settings: DataSettings, path: Path | None, split: str) -> bool:
+    """Return whether a data set has a split; a folder may lack any but the training split, the others have all.
+
+    Example:
+        >>> has_split(DataSettings(kind="shapes"), None, "val")
+        True
+    """
+    return settings.kind != "folder" or path is None or split in list_splits(path)
+
+
+def guess_settings(path: Path) -> DataSettings:
+    """Return the settings of the data set whose layout a folder has: VOC, COCO, else a plain folder.
+
+    Example:
+        >>> guess_settings(Path("my-photos")).kind
+        'folder'
+    """
+    lists = path / "ImageSets" / "Segmentation"
+    if lists.is_dir():
+        return DataSettings(kind="voc12", train_split="trainaug" if (lists / "trainaug.txt").is_file() else "train")
+    if any((path / "annotations").glob("instances_*.json")):
+        return DataSettings(kind="coco14", train_split="train")
+    return DataSettings(kind="folder", train_split="train")
+
+
+def _open_whole(settings: DataSettings, path: Path | None, split: str) -> Dataset:
+    if settings.kind == "shapes":
+        count = settings.shapes_train if split == "train" else settings.shapes_val
+        return Shapes(split, world_seed=settings.world_seed, count=count)
+    if path is None:
+        raise DataError(
+            f"data of kind '{settings.kind}' needs a path, got none.", remedy="Give its folder: --data PATH."
+        )
+    match settings.kind:
+        case "folder":
+            return Folder(path, split, max_pixels=settings.max_pixels)
+        case "voc12":
+            return VOC12(path, split, max_pixels=settings.max_pixels)
+        case "coco14":
+            return COCO14(path, split, max_pixels=settings.max_pixels)

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ktse.config import DataSettings
+from ktse.data.check import check, check_files, check_tags
+from ktse.data.image_io import write_label_map
+from ktse.errors import DataError
+
+
+def textured(index: int) -> np.ndarray:
+    return np.random.default_rng(index).integers(0, 256, (6, 8, 3)).astype(np.uint8)
+
+
+def all_textured(count: int) -> dict[int, np.ndarray]:
+    return {index: textured(index) for index in range(count)}
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Return a sound folder: eight training and two validation images, with masks."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    rows = [f"{index}.png,{'cat' if index % 2 else 'dog'}\n" for index in range(10)]
+    (tmp_path / "train.csv").write_text("image,tags\n" + "".join(rows[:8]))
+    (tmp_path / "val.csv").write_text("image,tags\n" + "".join(rows[8:]))
+    for index in range(10):
+        Image.fromarray(textured(index)).save(tmp_path / "images" / f"{index}.png")
+        write_label_map(tmp_path / "masks" / f"{index}.png", np.ones((6, 8), dtype=int))
+    return tmp_path
+
+
+def test_a_sound_folder_has_no_findings(photos: Path) -> None:
+    report = check(photos)
+    assert report.findings == ()
+    assert report.images == {"train": 8, "val": 2}
+    assert report.name == str(photos)
+
+
+@pytest.mark.parametrize(
+    ("tags", "severity", "what", "where"),
+    [
+        ([[0, 0]] * 4, "error", "no image has a tag", ("arrays",)),
+        ([[1, 0], [1, 0], [0, 1], [0, 1], [0, 0]], "warning", "images without a tag", ("image4",)),
+        ([[1, 0], [1, 1], [1, 1]], "warning", "classes in every image or nearly", ("class0",)),
+        ([[1, 0], [1, 0], [0, 0]], "warning", "classes without any image", ("class1",)),
+        ([[1, 0], [1, 0], [0, 1]], "warning", "a single image, which has no partner", ("class1",)),
+    ],
+    ids=["no tags", "untagged", "frequent", "absent", "single"],
+)
+def test_faults_of_tags(array_dataset, tags: list[list[int]], severity: str, what: str, where: tuple[str, ...]) -> None:
+    found = {finding.what: finding for finding in check_tags(array_dataset(tags))}
+    finding = next(finding for text, finding in found.items() if what in text)
+    assert (finding.severity, finding.where) == (severity, where)
+
+
+def test_a_class_in_95_of_100_images_is_not_too_frequent(array_dataset) -> None:
+    frequent = [[1, index % 2] for index in range(95)] + [[0, 1]] * 5
+    assert check_tags(array_dataset(frequent)) == []
+    frequent[95] = [1, 1]
+    assert [finding.where for finding in check_tags(array_dataset(frequent))] == [("class0",)]
+
+
+def test_faults_of_files(array_dataset) -> None:
+    images = {
+        **all_textured(7),
+        1: DataError("image 'one' cannot be read.", remedy="Copy it."),
+        3: textured(2),
+        4: np.zeros((6, 8, 3), dtype=np.uint8),
+    }
+    masks = {5: np.zeros((8, 6), dtype=int), 6: np.zeros((6, 8), dtype=int)}
+    findings = check_files([array_dataset([[1, 0]] * 7, images=images, masks=masks)])
+    assert [(finding.severity, finding.what, finding.where) for finding in findings] == [
+        ("error", "images that cannot be read", ("image 'one' cannot be read. Copy it.",)),
+        ("error", "masks that cannot be used", ("train: image5: mask is (8, 6), image is (6, 8) (height, width)",)),
+        ("warning", "images of one single colour", ("train: image4",)),
+        ("warning", "the same picture more than once", ("train: image2 = train: image3",)),
+    ]
+
+
+def test_same_bytes_in_another_shape_are_another_picture(array_dataset) -> None:
+    images = {0: textured(0), 1: textured(0).reshape(8, 6, 3)}
+    assert check_files([array_dataset([[1, 0]] * 2, images=images)]) == []
+
+
+def broken(photos: Path, fault: str) -> None:
+    match fault:
+        case "empty image":
+            (photos / "images" / "0.png").write_bytes(b"")
+        case "rgb mask":
+            Image.new("RGB", (8, 6)).save(photos / "masks" / "0.png")
+        case "label of no class":
+            write_label_map(photos / "masks" / "0.png", np.full((6, 8), 3))
+        case "unknown tag":
+            (photos / "val.csv").write_text("image,tags\n9.png,catt\n")
+        case "no training table":
+            (photos / "train.csv").unlink()
+        case "bad header of validation":
+            (photos / "val.csv").write_text("9.png,cat\n")
+
+
+@pytest.mark.parametrize(
+    ("fault", "what", "where"),
+    [
+        ("empty image", "images that cannot be read", "0.png' is empty"),
+        ("rgb mask", "masks that cannot be used", "holds colours"),
+        ("label of no class", "masks that cannot be used", "labels [3]"),
+        ("unknown tag", "unknown tag 'catt'", "split 'val'"),
+        ("no training table", "for split 'train'", "split 'train'"),
+        ("bad header of validation", "expected the header", "split 'val'"),
+    ],
+)
+def test_faults_of_a_folder_are_findings(photos: Path, fault: str, what: str, where: str) -> None:
+    broken(photos, fault)
+    (error,) = check(photos).errors
+    assert what in error.what
+    assert where in error.where[0]
+    assert error.remedy
+    assert error.remedy not in error.what
+
+
+def test_a_picture_in_two_splits_is_found(photos: Path, save_image: Callable[..., Path]) -> None:
+    (photos / "val.csv").write_text("image,tags\n3.png,cat\n")
+    assert [finding.where for finding in check(photos).findings] == [("train: 3 = val: 3",)]
+
+
+def test_tags_of_validation_are_not_learned_from(photos: Path) -> None:
+    (photos / "val.csv").write_text("image,tags\n8.png,\n")
+    assert check(photos).findings == ()
+    settings = DataSettings(kind="folder", train_split="val", val_split="train")
+    assert [finding.what for finding in check(photos, settings=settings).errors] == ["split 'val': no image has a tag"]
+
+
+def test_missing_folder_is_one_finding(tmp_path: Path) -> None:
+    report = check(tmp_path / "nowhere")
+    assert [finding.what for finding in report.findings] == [f"there is no folder '{tmp_path / 'nowhere'}'."]
+    assert report.images == {}
+
+
+def test_errors_come_first_and_json_holds_everything(photos: Path) -> None:
+    broken(photos, "empty image")
+    (photos / "train.csv").write_text("image,tags\n" + "".join(f"{index}.png,cat\n" for index in range(8)))
+    report = check(photos)
+    assert [finding.severity for finding in report.findings] == ["error", "warning", "warning"]
+    content = json.loads(json.dumps(report.to_json()))
+    assert content["images"] == {"train": 8, "val": 2}
+    assert [entry["what"] for entry in content["findings"]] == [finding.what for finding in report.findings]
+    assert set(content["findings"][0]) == {"severity", "what", "where", "remedy"}
+
+
+def test_progress_sees_every_image(array_dataset) -> None:
+    seen: list[int] = []
+
+    def track(indices: range) -> list[int]:
+        seen.extend(indices)
+        return list(indices)
+
+    check(array_dataset([[1, 0], [1, 1], [0, 1]], images=all_textured(3)), track=track)
+    assert seen == [0, 1, 2]

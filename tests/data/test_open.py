@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ktse.config import DataSettings
+from ktse.data.coco import COCO14
+from ktse.data.folder import Folder
+from ktse.data.open import guess_settings, open_dataset
+from ktse.data.shapes import Shapes
+from ktse.data.voc import VOC12
+from ktse.errors import DataError
+
+
+@pytest.fixture
+def photos(tmp_path: Path, save_image: Callable[..., Path]) -> Path:
+    names = [f"{index:02}.png" for index in range(20)]
+    for name in names:
+        save_image(tmp_path / "images" / name)
+    for split in ("train", "val"):
+        rows = "".join(f"{name},cat\n" for name in names)
+        (tmp_path / f"{split}.csv").write_text("image,tags\n" + rows)
+    return tmp_path
+
+
+def test_shapes_need_no_path() -> None:
+    settings = DataSettings(kind="shapes", train_split="train", shapes_train=7, shapes_val=5, world_seed=3)
+    train, val = (open_dataset(settings, None, split) for split in ("train", "val"))
+    assert isinstance(train, Shapes)
+    assert (len(train), len(val)) == (7, 5)
+    other = open_dataset(settings.model_copy(update={"world_seed": 4}), None, "train")
+    assert (train.image(0) != other.image(0)).any()
+
+
+def test_folder_is_read_with_the_limit_of_the_settings(photos: Path) -> None:
+    settings = DataSettings(kind="folder", train_split="train", max_pixels=10)
+    dataset = open_dataset(settings, photos, "train")
+    assert isinstance(dataset, Folder)
+    with pytest.raises(DataError, match="at most 10"):
+        dataset.image(0)
+
+
+@pytest.mark.parametrize(("kind", "reader"), [("voc12", VOC12), ("coco14", COCO14)])
+def test_each_kind_has_its_reader(tmp_path: Path, kind: str, reader: type) -> None:
+    settings = DataSettings.model_validate({"kind": kind})
+    with pytest.raises(DataError) as by_settings:
+        open_dataset(settings, tmp_path, "train")
+    with pytest.raises(DataError) as directly:
+        reader(tmp_path, "train")
+    assert str(by_settings.value) == str(directly.value)
+
+
+@pytest.mark.parametrize("kind", ["folder", "voc12", "coco14"])
+def test_files_need_a_path(kind: str) -> None:
+    with pytest.raises(DataError, match=f"'{kind}' needs a path, got none. Give its folder: --data PATH"):
+        open_dataset(DataSettings.model_validate({"kind": kind}), None, "train")
+
+
+def test_max_images_is_a_fixed_subset_of_the_training_split(photos: Path) -> None:
+    settings = DataSettings(kind="folder", train_split="train", max_images=8)
+    first, second = (open_dataset(settings, photos, "train") for _ in range(2))
+    assert len(first) == 8
+    assert first.ids == second.ids == tuple(sorted(first.ids))
+    assert first.ids != tuple(f"{index:02}" for index in range(8))
+    assert len(open_dataset(settings, photos, "val")) == 20
+    more = settings.model_copy(update={"max_images": 12})
+    assert set(first.ids) < set(open_dataset(more, photos, "train").ids)
+    all_of_them = settings.model_copy(update={"max_images": 100})
+    assert len(open_dataset(all_of_them, photos, "train")) == 20
+
+
+def test_layout_says_the_kind(photos: Path, tmp_path: Path) -> None:
+    assert guess_settings(photos).kind == "folder"
+    voc, coco = tmp_path / "voc", tmp_path / "coco"
+    (voc / "ImageSets" / "Segmentation").mkdir(parents=True)
+    assert (guess_settings(voc).kind, guess_settings(voc).train_split) == ("voc12", "train")
+    (voc / "ImageSets" / "Segmentation" / "trainaug.txt").touch()
+    assert guess_settings(voc).train_split == "trainaug"
+    (coco / "annotations").mkdir(parents=True)
+    (coco / "annotations" / "instances_train2014.json").touch()
+    assert guess_settings(coco).kind == "coco14"

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ktse.data.size_batches import size_batches
+
+
+@pytest.mark.parametrize(
+    ("indices", "limit", "expected"),
+    [
+        ([0, 1, 2, 3, 4, 5], 2, [[0, 1], [2], [3], [4, 5]]),
+        ([0, 1, 2, 3, 4, 5], 9, [[0, 1, 2], [3], [4, 5]]),
+        ([5, 3, 4], 9, [[5], [3], [4]]),
+        ([2], 1, [[2]]),
+        ([], 4, []),
+    ],
+    ids=["limit", "sizes", "order", "one", "none"],
+)
+def test_neighbours_of_one_size_come_together(
+    array_dataset, indices: list[int], limit: int, expected: list[list[int]]
+) -> None:
+    images = {3: np.full((5, 4, 3), 3, dtype=np.uint8)}
+    batches = list(size_batches(array_dataset([[1]] * 6, images=images), indices, limit))
+    assert [chosen for chosen, _ in batches] == expected
+    for chosen, stacked in batches:
+        assert stacked.shape[0] == len(chosen)
+        assert stacked[:, 0, 0, 0].tolist() == chosen
+
+
+def test_images_are_read_one_batch_ahead_at_most(array_dataset) -> None:
+    read: list[int] = []
+
+    class Counting(array_dataset):
+        def image(self, index: int) -> np.ndarray:
+            read.append(index)
+            return super().image(index)
+
+    batches = size_batches(Counting([[1]] * 6), range(6), 2)
+    next(batches)
+    assert read == [0, 1, 2]
