@@ -1,0 +1,1 @@
+"""How good seeds, masks and predictions are, and under which protocol that was found."""

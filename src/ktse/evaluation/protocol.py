@@ -1,0 +1,137 @@
+"""What has to stand beside a score, so that another score can be compared with it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from ktse.artifacts import git_commit
+from ktse.config import Recipe
+from ktse.data.dataset import Dataset
+from ktse.errors import DataError
+
+ThresholdSource = Literal["masks", "fixed", "none"]
+"""Where a threshold comes from: the best one on the masks that are scored, a setting, or there is none."""
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class Protocol:
+    """How a score was made. None means that it is not known, as for predictions of another program.
+
+    Attributes:
+        dataset: Name of the data set.
+        split: Name of the split.
+        images: Images that were scored.
+        images_without_mask: Images of the split that were left out because they have no true mask.
+        recipe: Name of the recipe.
+        random_seed: Random seed of the training.
+        commit: Commit of the code.
+        scales: Sizes of the views, to the image.
+        mirror: Whether mirror images were views too.
+        crf: Whether a CRF took part.
+        refinement: Steps between CAMs and masks.
+        threshold: Background score.
+        threshold_source: Where the threshold comes from.
+        cam_stride: Grid on which CAMs were kept, px; 1 for full size.
+    """
+
+    dataset: str
+    split: str
+    images: int
+    images_without_mask: int = 0
+    recipe: str | None = None
+    random_seed: int | None = None
+    commit: str | None = None
+    scales: tuple[float, ...] | None = None
+    mirror: bool | None = None
+    crf: bool | None = None
+    refinement: tuple[str, ...] | None = None
+    threshold: float | None = None
+    threshold_source: ThresholdSource = "none"
+    cam_stride: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values that `from_json` takes back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Any) -> Protocol:
+        """Make a protocol of JSON values.
+
+        Raises:
+            DataError: They are not those of a protocol.
+        """
+        try:
+            return TypeAdapter(cls).validate_python(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise DataError(
+                f"a score has no readable protocol ({'.'.join(map(str, first['loc']))}: {first['msg']}).",
+                remedy="Run `ktse evaluate` again.",
+            ) from error
+
+    def in_words(self) -> str:
+        """Return the protocol as one line for a table.
+
+        Example:
+            >>> protocol = Protocol(dataset="voc12", split="train", images=1464, threshold=0.21,
+            ...                     threshold_source="masks", scales=(0.5, 1.0), mirror=True, crf=False)
+            >>> protocol.in_words()
+            'voc12 train, 1464 images; threshold 0.21 chosen on these masks; scales 0.5, 1, mirrored; no CRF'
+        """
+        left_out = f" ({self.images_without_mask} without mask left out)" if self.images_without_mask else ""
+        parts = [f"{self.dataset} {self.split}, {self.images} images{left_out}"]
+        if self.threshold is not None:
+            source = "chosen on these masks" if self.threshold_source == "masks" else "fixed"
+            parts.append(f"threshold {self.threshold:g} {source}")
+        if self.scales is not None:
+            views = f"scale{'s' if len(self.scales) > 1 else ''} {', '.join(f'{scale:g}' for scale in self.scales)}"
+            parts.append(views + (", mirrored" if self.mirror else ""))
+        if self.refinement:
+            parts.append(f"refined by {', '.join(step.upper() for step in self.refinement)}")
+        if self.crf is not None:
+            parts.append("with CRF" if self.crf else "no CRF")
+        if self.cam_stride is not None:
+            parts.append("CAM at full size" if self.cam_stride == 1 else f"CAM on a grid of {self.cam_stride} px")
+        if self.random_seed is not None:
+            parts.append(f"random seed {self.random_seed}")
+        if self.commit is not None:
+            commit, _, changes = self.commit.partition("+")
+            parts.append(f"commit {commit[:10]}{' with changes' if changes else ''}")
+        return "; ".join(parts)
+
+
+def protocol_of(stage: str, dataset: Dataset, recipe: Recipe | None, *, images: int) -> Protocol:
+    """Return the protocol of a stage's score as the recipe settles it.
+
+    Args:
+        stage: `seeds`, `masks`, `predictions`, or any name for label maps from elsewhere.
+        dataset: What was scored.
+        recipe: The recipe of the run; None for label maps from elsewhere.
+        images: Images that were scored; the others of the data set have no mask.
+    """
+    known: dict[str, Any] = {}
+    if recipe is not None:
+        known = {"recipe": recipe.name, "random_seed": recipe.runtime.random_seed, "commit": git_commit(), "crf": False}
+        views: Any = recipe.segmentation if stage == "predictions" else recipe.localization
+        known |= {"scales": views.scales, "mirror": views.mirror}
+        if stage in ("seeds", "masks"):
+            known |= {"cam_stride": recipe.localization.cam_stride}
+        if stage == "masks":
+            steps = recipe.refinement.steps
+            known |= {
+                "refinement": steps,
+                "crf": "crf" in steps,
+                "threshold": recipe.refinement.background_score,
+                "threshold_source": "fixed",
+            }
+    return Protocol(
+        dataset=dataset.name,
+        split=dataset.split,
+        images=images,
+        images_without_mask=len(dataset) - images,
+        **known,
+    )

@@ -1,0 +1,184 @@
+"""Scores of a run, streamed: one image in memory at a time, shared among processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ktse.artifacts import RunDirectory, read_cams
+from ktse.config import Recipe
+from ktse.data.dataset import Dataset
+from ktse.data.image_io import read_label_map
+from ktse.engine.fabric import shard
+from ktse.engine.progress import progress
+from ktse.errors import DataError
+from ktse.evaluation.protocol import protocol_of
+from ktse.evaluation.score import Score
+from ktse.metrics.confusion import confusion_matrix, mean_iou
+from ktse.metrics.thresholds import sweep
+from ktse.ops.resize import resize_to
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+LabelMap = NDArray[np.integer[Any]]
+
+
+def evaluate(dataset: Dataset, predictions: Path, *, stage: str = "predictions", recipe: Recipe | None = None) -> Score:
+    """Score a folder of label maps, whoever made them.
+
+    Args:
+        dataset: Images with true masks; those without are left out, and counted in the protocol.
+        predictions: Folder that holds `ID.png` for every image with a mask.
+        stage: What the label maps are called in tables.
+        recipe: The recipe that made them, for the protocol; None if it is not known.
+
+    Raises:
+        DataError: The data set has no masks; a label map is missing, of another size, or holds an unknown label.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from ktse.data.image_io import write_label_map
+        >>> from ktse.data.shapes import Shapes
+        >>> data = Shapes("val", count=2)
+        >>> with TemporaryDirectory() as folder:
+        ...     for index, id_ in enumerate(data.ids):
+        ...         write_label_map(Path(folder) / f"{id_}.png", data.mask(index))
+        ...     evaluate(data, Path(folder)).miou
+        100.0
+    """
+    return score_label_maps(dataset, predictions, stage=stage, recipe=recipe)
+
+
+def score_label_maps(
+    dataset: Dataset, folder: Path, *, stage: str, recipe: Recipe | None = None, fabric: Fabric | None = None
+) -> Score:
+    """Score the label maps `ID.png` of a folder; as `evaluate`, shared among the processes of `fabric`."""
+    num_labels, ignore_index = dataset.classes.num_labels, dataset.classes.ignore_index
+
+    def matrix_of(id_: str, truth: LabelMap) -> NDArray[np.int64]:
+        path = folder / f"{id_}.png"
+        if not path.is_file():
+            raise DataError(f"there is no label map '{path}' for image '{id_}'.", remedy=f"Make the {stage} first.")
+        try:
+            return confusion_matrix(truth, read_label_map(path), num_labels, ignore_index)
+        except DataError as error:
+            raise DataError(f"label map '{path}': {error}") from error
+
+    counted = _count(dataset, matrix_of, (num_labels, num_labels), what=f"score {stage}", fabric=fabric)
+    return Score(
+        stage=stage,
+        class_names=dataset.classes.names,
+        matrix=counted.matrices,
+        protocol=protocol_of(stage, dataset, recipe, images=counted.images),
+    )
+
+
+def score_seeds(
+    dataset: Dataset, run: RunDirectory, recipe: Recipe, *, fabric: Fabric | None = None
+) -> tuple[Score, Score]:
+    """Score the CAMs of a run as seeds, at every threshold of the recipe's sweep and at its fixed one.
+
+    CAMs are resized to the image (bilinear), as the published evaluation sees them (REFERENCE 4.2).
+
+    Args:
+        dataset: Images with true masks whose CAMs are in the run.
+        run: Holds `cams/ID.npz`.
+        recipe: Gives the sweep, the fixed threshold, and the protocol.
+        fabric: Processes that share the images.
+
+    Returns:
+        The score at the threshold that is best on these masks, and the score at the fixed threshold. The first has
+        seen the masks it is measured on; its protocol says so.
+
+    Raises:
+        DataError: The data set has no masks; CAMs are missing, damaged, or of another image; they are named.
+    """
+    settings, classes = recipe.localization, dataset.classes
+    thresholds = np.array([*sweep_thresholds(*settings.sweep), settings.seed_threshold])
+
+    def matrices_of(id_: str, truth: LabelMap) -> NDArray[np.int64]:
+        path = run.cams(id_)
+        cams = read_cams(path)
+        try:
+            if cams.size != truth.shape:
+                raise DataError(f"made for an image of {cams.size}, the true mask is {truth.shape}.")
+            scores = torch.from_numpy(cams.scores.astype(np.float32))[None]
+            full_size = resize_to(scores, cams.size)[0].numpy() if len(cams.present) else np.zeros((0, *cams.size))
+            return sweep(full_size, cams.present, truth, thresholds, classes.count, classes.ignore_index)
+        except DataError as error:
+            raise DataError(f"CAMs '{path}': {error}", remedy="Run localize again.") from error
+
+    shape = (len(thresholds), classes.num_labels, classes.num_labels)
+    counted = _count(dataset, matrices_of, shape, what="score seeds", fabric=fabric)
+    protocol = protocol_of("seeds", dataset, recipe, images=counted.images)
+    best = int(mean_iou(counted.matrices[:-1]).argmax())
+
+    def score(index: int, **source: Any) -> Score:
+        threshold = float(thresholds[index])
+        return Score(
+            stage="seeds",
+            class_names=classes.names,
+            matrix=counted.matrices[index],
+            protocol=replace(protocol, threshold=threshold, **source),
+        )
+
+    return score(best, threshold_source="masks"), score(len(thresholds) - 1, threshold_source="fixed")
+
+
+def sweep_thresholds(first: float, last: float, step: float) -> list[float]:
+    """Return the thresholds from the first to the last, both included, without the dust of repeated addition.
+
+    Example:
+        >>> sweep_thresholds(0.1, 0.3, 0.1)
+        [0.1, 0.2, 0.3]
+    """
+    return [round(first + number * step, 9) for number in range(round((last - first) / step) + 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """Sums over the images of all processes, and how many images had a mask."""
+
+    matrices: NDArray[np.int64]
+    images: int
+
+
+def _count(
+    dataset: Dataset,
+    matrices_of: Callable[[str, LabelMap], NDArray[np.int64]],
+    shape: tuple[int, ...],
+    *,
+    what: str,
+    fabric: Fabric | None,
+) -> _Counted:
+    """Sum the matrices of all images that have a mask."""
+    total, images = np.zeros(shape, np.int64), 0
+    indices = shard(len(dataset), fabric)
+    with progress(what, len(indices), shown=fabric is None or fabric.global_rank == 0) as report:
+        for index in indices:
+            truth = dataset.mask(index)
+            if truth is not None:
+                total += matrices_of(dataset.ids[index], truth)
+                images += 1
+            report()
+    sums = _summed(np.append(total.ravel(), images), fabric)
+    if sums[-1] == 0:
+        raise DataError(
+            f"{dataset.name} has no true masks in split '{dataset.split}'.", remedy="Score a split that has masks."
+        )
+    return _Counted(sums[:-1].reshape(shape), int(sums[-1]))
+
+
+def _summed(counts: NDArray[np.int64], fabric: Fabric | None) -> NDArray[np.int64]:
+    """Add the counts of all processes."""
+    if fabric is None or fabric.world_size == 1:
+        return counts
+    total = fabric.all_reduce(torch.from_numpy(counts).to(fabric.device), reduce_op="sum")
+    return np.asarray(torch.as_tensor(total).cpu().numpy(), np.int64)

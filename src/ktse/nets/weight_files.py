@@ -1,0 +1,63 @@
+"""Reading a file of weights into tensors by name: .safetensors, .pth, .pt, .params."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ktse.errors import WeightsError
+from ktse.nets.known_weights import find_weights
+from ktse.nets.mxnet_params import read_mxnet_params
+
+WRAPPERS = ("state_dict", "model")
+"""Names under which checkpoints commonly hold the tensors, beside other things."""
+
+
+def read_weights(weights: str | Path) -> dict[str, Tensor]:
+    """Read the tensors of a weights file, on the CPU.
+
+    Args:
+        weights: A path, or weights known by name (`find_weights`). `.pth` and `.pt` are read without running any code
+            that they may hold.
+
+    Raises:
+        WeightsError: No such file, an ending that is not known, a damaged file, or one that holds more than tensors.
+    """
+    path = find_weights(weights)
+    try:
+        match path.suffix:
+            case ".safetensors":
+                from safetensors.torch import load_file
+
+                return dict(load_file(path))
+            case ".params":
+                return {name: torch.from_numpy(array) for name, array in read_mxnet_params(path).items()}
+            case ".pth" | ".pt":
+                return _tensors(torch.load(path, map_location="cpu", weights_only=True), path)
+    except WeightsError:
+        raise
+    except Exception as error:  # the readers raise whatever the damage leads them to
+        raise WeightsError(
+            f"the weights file '{path}' cannot be read ({type(error).__name__}).",
+            remedy="It is damaged, or holds more than tensors: get it again, or save the tensors as .safetensors.",
+        ) from error
+    raise WeightsError(
+        f"the weights file '{path}' has the ending '{path.suffix}'.",
+        remedy="Known are .safetensors, .pth, .pt and .params (MXNet).",
+    )
+
+
+def _tensors(content: object, path: Path) -> dict[str, Tensor]:
+    """Return the tensors of what `torch.load` gave, taken out of a checkpoint's wrapping if there is one."""
+    if isinstance(content, Mapping):
+        inner = [content[wrapper] for wrapper in WRAPPERS if isinstance(content.get(wrapper), Mapping)]
+        content = inner[0] if inner else content
+        tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
+        if len(tensors) == len(content):
+            return tensors
+    raise WeightsError(
+        f"the weights file '{path}' does not hold tensors by name.", remedy="Save a network's state_dict."
+    )

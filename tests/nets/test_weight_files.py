@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from ktse.errors import WeightsError
+from ktse.nets.weight_files import read_weights
+
+TENSORS = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.tensor([1, 2])}
+
+
+def assert_same(read: dict[str, torch.Tensor]) -> None:
+    assert read.keys() == TENSORS.keys()
+    for name, tensor in TENSORS.items():
+        torch.testing.assert_close(read[name], tensor, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [TENSORS, {"state_dict": TENSORS, "epoch": 3}, {"model": TENSORS, "optimizer": [1, 2]}],
+    ids=["plain", "state_dict", "model"],
+)
+@pytest.mark.parametrize("ending", [".pth", ".pt"])
+def test_torch_files(tmp_path: Path, content: object, ending: str) -> None:
+    path = tmp_path / f"net{ending}"
+    torch.save(content, path)
+    assert_same(read_weights(path))
+
+
+def test_safetensors(tmp_path: Path) -> None:
+    save_file(TENSORS, tmp_path / "net.safetensors")
+    assert_same(read_weights(str(tmp_path / "net.safetensors")))
+
+
+def test_mxnet(tmp_path: Path) -> None:
+    path = tmp_path / "net.params"
+    path.write_bytes(struct.pack("<QQQIIiiifQQ4s", 0x112, 0, 1, 1, 1, 1, 0, 0, 0.5, 1, 4, b"bias"))
+    assert read_weights(path) == {"bias": torch.tensor([0.5])}
+
+
+class Malicious:
+    """Unpickled carelessly, it makes a file."""
+
+    def __init__(self, victim: Path) -> None:
+        self.victim = victim
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.touch, (self.victim,))
+
+
+def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
+    path, victim = tmp_path / "net.pth", tmp_path / "victim"
+    torch.save({"a": torch.ones(1), "b": Malicious(victim)}, path)
+    with pytest.raises(WeightsError, match="cannot be read"):
+        read_weights(path)
+    assert not victim.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [[torch.ones(1)], {"a": torch.ones(1), "epoch": 3}, {"state_dict": {"a": 1}}, torch.ones(1)],
+    ids=["list", "number beside", "no tensors", "one tensor"],
+)
+def test_other_content_is_refused(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "net.pth")
+    with pytest.raises(WeightsError, match="does not hold tensors by name"):
+        read_weights(tmp_path / "net.pth")
+
+
+@pytest.mark.parametrize("ending", [".pth", ".safetensors", ".params"])
+@pytest.mark.parametrize("content", [b"", b"not weights at all", bytes(100)], ids=["empty", "text", "zeros"])
+def test_damaged_files(tmp_path: Path, ending: str, content: bytes) -> None:
+    path = tmp_path / f"net{ending}"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=f"net{ending}"):
+        read_weights(path)
+
+
+def test_unknown_ending(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").touch()
+    with pytest.raises(WeightsError, match=r"ending '.onnx'.*\.safetensors"):
+        read_weights(tmp_path / "net.onnx")
