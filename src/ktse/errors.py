@@ -77,6 +77,10 @@ class GuardError(StoppedError):
     """A training that has gone wrong was stopped, with the reason."""
 
 
+MOST_NAMES = 20
+"""Known names that an error lists when none is near."""
+
+
 def near_matches(name: str, known: Iterable[str]) -> str:
     """Return a sentence that names the known words nearest to `name`, for the remedy of an error.
 
@@ -90,4 +94,5 @@ def near_matches(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, words, n=3)
     if near:
         return "Did you mean " + " or ".join(f"'{word}'" for word in near) + "?"
-    return "Known are: " + ", ".join(f"'{word}'" for word in words) + "."
+    shown = ", ".join(f"'{word}'" for word in words[:MOST_NAMES])
+    return f"Known are: {shown}{f' and {len(words) - MOST_NAMES} more' if len(words) > MOST_NAMES else ''}."

@@ -112,3 +112,11 @@ def test_contradictions_are_refused() -> None:
     for changes in ({"resize_range": (3, 2)}, {"background_threshold": 0.5}, {"warm_up_epochs": 50}):
         with pytest.raises(ValueError, match=next(iter(changes))):
             replace(Recipe(), localization=changes)
+
+
+def test_segmenter_may_start_from_the_weights_of_the_localizer() -> None:
+    recipe = replace(load_recipe("folder/cpu"), localization={"trunk_weights": "mine.safetensors"})
+    assert recipe.segmenter_weights == "mine.safetensors"
+    assert replace(recipe, segmentation={"trunk_weights": None}).segmenter_weights is None
+    with pytest.raises(ValueError, match="trunks differ"):
+        replace(recipe, segmentation={"trunk": "resnet18"})

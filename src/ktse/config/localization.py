@@ -125,7 +125,7 @@ class LocalizationSettings(Section):
     clip_logits: bool = setting(True, "L_ce and L_inter see ReLU(F), not F", f"{CODE} (3.4 #12, #14)")
     cross_entropy_reduction: Literal["per_group", "pooled"] = setting(
         "per_group",
-        "mean of L_ce over the pixels of each group by itself, or over all labelled pixels of anchor and joint together",
+        "mean of L_ce over the pixels of each group by itself, or over all labelled pixels of anchor and joint",
         f"{CODE} (3.4 #10, #18)",
     )
     joint_labels: Literal["both", "anchor"] = setting(

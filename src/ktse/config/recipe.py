@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import model_validator
+
 from ktse.config.data import DataSettings
 from ktse.config.evaluation import EvaluationSettings, RuntimeSettings
 from ktse.config.localization import LocalizationSettings
 from ktse.config.refinement import RefinementSettings
 from ktse.config.segmentation import SegmentationSettings
 from ktse.config.setting import Section, setting
+
+
+SAME_AS_LOCALIZATION = "localization"
+"""Value of `segmentation.trunk_weights`: those of `localization.trunk_weights`."""
 
 
 class Recipe(Section):
@@ -32,6 +38,22 @@ class Recipe(Section):
     segmentation: SegmentationSettings = SegmentationSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     runtime: RuntimeSettings = RuntimeSettings()
+
+    @model_validator(mode="after")
+    def _weights_fit(self) -> Recipe:
+        """Refuse to start the segmenter from the weights of another trunk."""
+        if self.segmentation.trunk_weights == SAME_AS_LOCALIZATION and self.segmentation.trunk != self.localization.trunk:
+            raise ValueError(
+                f"segmentation.trunk_weights is '{SAME_AS_LOCALIZATION}', but the trunks differ: "
+                f"'{self.segmentation.trunk}' and '{self.localization.trunk}'"
+            )
+        return self
+
+    @property
+    def segmenter_weights(self) -> str | None:
+        """The weights that the segmenter's trunk starts from."""
+        same = self.segmentation.trunk_weights == SAME_AS_LOCALIZATION
+        return self.localization.trunk_weights if same else self.segmentation.trunk_weights
 
 
 def replace(recipe: Recipe, **changes: Any) -> Recipe:

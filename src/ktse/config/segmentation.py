@@ -9,7 +9,11 @@ class SegmentationSettings(Section):
     """How the segmenter is built, trained and asked for predictions."""
 
     trunk: str = setting("resnet101", "feature extractor: a timm name, or demo", f"{PAPER} 4.1")
-    trunk_weights: str | None = setting("timm", "as localization.trunk_weights", f"{PAPER} 4.1: ImageNet")
+    trunk_weights: str | None = setting(
+        "timm",
+        "as localization.trunk_weights; `localization` for the same ones, when the trunk is the same",
+        f"{PAPER} 4.1: ImageNet",
+    )
     output_stride: int = setting(
         8, "pixels of the image per cell of the network's grid", CODE + " (REFERENCE 6.1)", unit="px"
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ktse.artifacts import RunDirectory, append_log
+from ktse.engine.begun_stage import begun_stage
 from ktse.engine.fabric import shard
 from ktse.engine.interrupt import stop_wishes
 from ktse.engine.progress import progress
@@ -32,28 +33,23 @@ def run_image_stage(name: str, key: str, ids: Sequence[str], work: Work, *, run:
     Raises:
         StoppedError: Stopped by Ctrl-C or SIGTERM; finished images are kept and the same call does the rest.
     """
-    stage, first = run.stage(name), fabric.global_rank == 0
-    finished = stage.is_done(key)
-    fabric.barrier()  # all have looked before the first process begins
-    if finished:
-        return
-    if first and (reason := stage.begin(key)):
-        append_log(run.log(), {"stage": name, "event": "stale", "reason": reason})
-    fabric.barrier()
-    done = stage.done_ids()
-    todo = [index for index in shard(len(ids), fabric) if ids[index] not in done]
-    with stop_wishes() as wish, progress(name, len(todo), shown=first) as bar:
+    first = fabric.global_rank == 0
+    with begun_stage(name, key, run=run, fabric=fabric) as stage:
+        if stage is None:
+            return
+        done = stage.done_ids()
+        todo = [index for index in shard(len(ids), fabric) if ids[index] not in done]
+        with stop_wishes() as wish, progress(name, len(todo), shown=first) as bar:
 
-        def report(advance: int) -> None:
-            bar(advance)
-            if wish.asked:
-                raise StoppedError(f"{name} stopped; finished images are kept.", remedy="Run the same command again.")
+            def report(advance: int) -> None:
+                bar(advance)
+                if wish.asked:
+                    raise StoppedError(
+                        f"{name} stopped; finished images are kept.", remedy="Run the same command again."
+                    )
 
-        work(todo, report)
-    append_log(
-        run.log(fabric.global_rank), {"stage": name, "event": "finished", "images": len(todo), "kept": len(done)}
-    )
-    fabric.barrier()
-    if first:
-        stage.finish(key)
-    fabric.barrier()
+            work(todo, report)
+        append_log(
+            run.log(fabric.global_rank),
+            {"stage": name, "event": "finished", "images": len(todo), "kept": len(done)},
+        )

@@ -22,7 +22,7 @@ from ktse.evaluation.protocol import protocol_of
 from ktse.evaluation.score import Score
 from ktse.metrics.confusion import confusion_matrix, mean_iou
 from ktse.metrics.thresholds import sweep
-from ktse.ops.resize import resize_to
+from ktse.ops.cam import full_size_scores
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -109,9 +109,9 @@ def score_seeds(
         try:
             if cams.size != truth.shape:
                 raise DataError(f"made for an image of {cams.size}, the true mask is {truth.shape}.")
-            scores = torch.from_numpy(cams.scores.astype(np.float32))[None]
-            full_size = resize_to(scores, cams.size)[0].numpy() if len(cams.present) else np.zeros((0, *cams.size))
-            return sweep(full_size, cams.present, truth, thresholds, classes.count, classes.ignore_index)
+            return sweep(
+                full_size_scores(cams).numpy(), cams.present, truth, thresholds, classes.count, classes.ignore_index
+            )
         except DataError as error:
             raise DataError(f"CAMs '{path}': {error}", remedy="Run localize again.") from error
 

@@ -1,0 +1,1 @@
+"""The trained segmenter for other programs."""

@@ -1,0 +1,1 @@
+"""From tags to maps: training of the localizer, CAMs, seeds."""

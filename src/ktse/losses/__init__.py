@@ -1,0 +1,1 @@
+"""The losses of the method: pure functions of tensors."""

@@ -20,7 +20,7 @@ GPU = replace(
         "gradient_clip": 5.0,
         "loss_ramp": 0.4,
     },
-    segmentation={"trunk": "resnet50", "epochs": 20},
+    segmentation={"trunk": "resnet50", "trunk_weights": "localization", "epochs": 20},
     runtime={"precision": "bf16-mixed", "workers": 4},
 )
 

@@ -1,0 +1,1 @@
+"""From CAMs to pseudo masks, and which of their pixels to trust."""

@@ -1,0 +1,1 @@
+"""The segmenter: learned from pseudo masks, it predicts label maps for images without tags."""

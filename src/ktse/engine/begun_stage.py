@@ -1,0 +1,43 @@
+"""Begin and finish a stage of a run, together with all processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ktse.artifacts import RunDirectory, Stage, append_log
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+@contextmanager
+def begun_stage(name: str, key: str, *, run: RunDirectory, fabric: Fabric) -> Iterator[Stage | None]:
+    """Begin a stage, and finish it when the block ends without an error.
+
+    Outputs of another key are stale: they are removed, and the log says why.
+
+    Args:
+        name: Name of the stage.
+        key: Stage key of what is wanted.
+        run: Where the stage is.
+        fabric: Processes; only the first writes the state of the stage.
+
+    Yields:
+        The stage, or None when it is done already and there is nothing to do.
+    """
+    stage, first = run.stage(name), fabric.global_rank == 0
+    finished = stage.is_done(key)
+    fabric.barrier()  # all have looked before the first process begins
+    if finished:
+        yield None
+        return
+    if first and (reason := stage.begin(key)):
+        append_log(run.log(), {"stage": name, "event": "stale", "reason": reason})
+    fabric.barrier()
+    yield stage
+    fabric.barrier()
+    if first:
+        stage.finish(key)
+    fabric.barrier()

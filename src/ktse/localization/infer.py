@@ -1,0 +1,128 @@
+"""Multi-scale, mirrored CAMs of whole images, and the seeds cut from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from ktse.artifacts import RunDirectory, read_cams, stage_key, write_cams
+from ktse.config import Recipe
+from ktse.data.dataset import Dataset
+from ktse.data.image_io import write_label_map
+from ktse.data.size_batches import size_batches
+from ktse.data.transforms import normalize
+from ktse.engine.fabric import make_fabric
+from ktse.engine.image_stage import run_image_stage
+from ktse.localization.seeds import seed_labels
+from ktse.localization.train import INFERENCE_SETTINGS, load_localizer, localizer_key
+from ktse.ops.resize import resize_to
+from ktse.types import CamSet
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+CAM_EPSILON = 1e-5
+"""Added to the maximum that CAMs are divided by (REFERENCE 4.1)."""
+
+
+def cams_key(dataset: Dataset, recipe: Recipe) -> str:
+    """Return the stage key of the CAMs."""
+    settings = recipe.localization.model_dump(mode="json", include=INFERENCE_SETTINGS - {"seed_threshold", "sweep"})
+    return stage_key("cams", localizer_key(dataset, recipe), settings)
+
+
+def localize(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, fabric: Fabric | None = None) -> None:
+    """Write the CAMs of every tagged image, and its seed: the CAMs cut at the recipe's threshold.
+
+    Args:
+        dataset: Images with tags.
+        recipe: Its section `localization` says which views, which grid, which threshold.
+        run: Holds the trained localizer; gets `cams/ID.npz` and `seeds/ID.png`.
+        fabric: Processes and device; each process takes its share of the images.
+
+    Raises:
+        StoppedError: Stopped; finished images are kept and the same call does the rest.
+    """
+    fabric = fabric or make_fabric(recipe.runtime)
+    threshold, key = recipe.localization.seed_threshold, cams_key(dataset, recipe)
+
+    def draw_cams(todo: list[int], report: Callable[[int], None]) -> None:
+        localizer = load_localizer(recipe, num_classes=dataset.classes.count, run=run, fabric=fabric)
+        for indices, images in size_batches(dataset, todo, recipe.runtime.inference_batch):
+            for index, cams in zip(indices, infer_cams(localizer, images, dataset.tags[indices], recipe), strict=True):
+                write_cams(run.cams(dataset.ids[index]), cams)
+            report(len(indices))
+
+    def cut_seeds(todo: list[int], report: Callable[[int], None]) -> None:
+        for index in todo:
+            cams = read_cams(run.cams(dataset.ids[index]))
+            write_label_map(run.seed(dataset.ids[index]), seed_labels(cams, threshold))
+            report(1)
+
+    run_image_stage("cams", key, dataset.ids, draw_cams, run=run, fabric=fabric)
+    run_image_stage("seeds", stage_key("seeds", key, threshold), dataset.ids, cut_seeds, run=run, fabric=fabric)
+
+
+@torch.inference_mode()
+def infer_cams(
+    localizer: nn.Module, images: NDArray[np.uint8], tags: NDArray[np.bool_], recipe: Recipe
+) -> list[CamSet]:
+    """Return the CAMs of images of one size: views of several sizes and their mirrors, summed, over their maximum.
+
+    Args:
+        localizer: In evaluation mode.
+        images: (N, H, W, 3) uint8.
+        tags: (N, K) classes whose CAMs are wanted.
+        recipe: Views, merge, grid; mean and deviation of the images.
+
+    Returns:
+        For each image, scores in [0, 1] on the grid of `cam_stride`: (H - 1) // stride + 1 by (W - 1) // stride + 1.
+    """
+    settings = recipe.localization
+    height, width = images.shape[1:3]
+    grid = ((height - 1) // settings.cam_stride + 1, (width - 1) // settings.cam_stride + 1)
+    device = next(localizer.parameters()).device
+    total = torch.zeros(len(images), tags.shape[1], *grid, device=device)
+    for scale in settings.scales:
+        views = _views(images, (max(1, round(height * scale)), max(1, round(width * scale))), recipe).to(device)
+        cams = resize_to(localizer(views).cam.float(), grid)
+        mirrored = resize_to(localizer(views.flip(-1)).cam.float(), grid).flip(-1) if settings.mirror else None
+        total += merge_views(cams, mirrored, settings.view_merge)
+    scores = (total / (total.amax((2, 3), keepdim=True) + CAM_EPSILON)).cpu().numpy()
+    classes = [np.flatnonzero(row).astype(np.int64) for row in tags]
+    return [CamSet(scores[n, present], present, (height, width)) for n, present in enumerate(classes)]
+
+
+def _views(images: NDArray[np.uint8], size: tuple[int, int], recipe: Recipe) -> Tensor:
+    """Return the images resized (Pillow's bicubic) and normalised, (N, 3, h, w)."""
+    height, width = size
+    resized = [Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC) for image in images]
+    stacked = normalize(np.stack([np.asarray(image) for image in resized]), recipe.data.mean, recipe.data.std)
+    return torch.from_numpy(stacked.transpose(0, 3, 1, 2).copy())  # (N, h, w, 3) -> (N, 3, h, w)
+
+
+def merge_views(cams: Tensor, mirrored: Tensor | None, view_merge: str) -> Tensor:
+    """Merge the raw CAMs of a view and of its mirror.
+
+    Args:
+        cams: Raw CAMs, any shape.
+        mirrored: Those of the mirrored image, already turned back; None without mirror.
+        view_merge: `relu_then_sum` (REFERENCE 4.1) or `sum_then_relu` (REFERENCE 5.1).
+
+    Returns:
+        As the input, not negative.
+
+    Example:
+        >>> a, b = torch.tensor([2.0, -1.0]), torch.tensor([-1.0, 3.0])
+        >>> merge_views(a, b, "relu_then_sum"), merge_views(a, b, "sum_then_relu")
+        (tensor([2., 3.]), tensor([1., 2.]))
+    """
+    if mirrored is None:
+        return cams.relu()
+    return cams.relu() + mirrored.relu() if view_merge == "relu_then_sum" else (cams + mirrored).relu()

@@ -1,0 +1,138 @@
+"""Training of the localizer: from images with tags to a network that knows where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from ktse.artifacts import RunDirectory, stage_key
+from ktse.config import LocalizationSettings, Recipe
+from ktse.data.dataset import Dataset
+from ktse.data.loaders import localizer_batches, steps_per_epoch
+from ktse.engine.begun_stage import begun_stage
+from ktse.engine.fabric import make_fabric
+from ktse.engine.loop import Plan, fit
+from ktse.engine.network_file import read_network, write_network
+from ktse.engine.optim import Schedule, make_sgd
+from ktse.engine.seeding import keyed_seed, private_torch_seed
+from ktse.localization.task import KtseTask
+from ktse.nets.localizer import Localizer, build_localizer
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+INFERENCE_SETTINGS = {"scales", "mirror", "view_merge", "cam_stride", "seed_threshold", "sweep"}
+"""Settings of localization that do not touch the training."""
+
+
+def localizer_key(dataset: Dataset, recipe: Recipe) -> str:
+    """Return the stage key of a training: it changes with everything that the network depends on."""
+    return stage_key(
+        "localizer",
+        dataset.fingerprint(),
+        recipe.localization.model_dump(mode="json", exclude=INFERENCE_SETTINGS),
+        {"mean": recipe.data.mean, "std": recipe.data.std, "random_seed": recipe.runtime.random_seed,
+         "precision": recipe.runtime.precision},
+    )  # fmt: skip
+
+
+def localizer_file(run: RunDirectory) -> Path:
+    """Return the file of the trained localizer of a run."""
+    return run.localizer / "last.safetensors"
+
+
+def train_localizer(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, fabric: Fabric | None = None) -> Localizer:
+    """Train the localizer of a recipe, or go on with it, or load it when it is done.
+
+    Args:
+        dataset: Images with tags; masks are never asked for.
+        recipe: Its section `localization` says how.
+        run: Gets `localizer/last.safetensors`, and a line of `log.jsonl` for each step.
+        fabric: Processes and device; made from the recipe when None.
+
+    Returns:
+        The trained network in evaluation mode, on the device of `fabric`.
+
+    Raises:
+        StoppedError: Stopped by Ctrl-C or SIGTERM; the same call goes on.
+        GuardError: A loss was not finite.
+    """
+    fabric = fabric or make_fabric(recipe.runtime)
+    key = localizer_key(dataset, recipe)
+    with begun_stage("localizer", key, run=run, fabric=fabric) as stage:
+        if stage is None:
+            return load_localizer(recipe, num_classes=dataset.classes.count, run=run, fabric=fabric)
+        localizer = _train(dataset, recipe, run, fabric, key)
+    return localizer.eval()
+
+
+def _train(dataset: Dataset, recipe: Recipe, run: RunDirectory, fabric: Fabric, key: str) -> Localizer:
+    settings, seed = recipe.localization, recipe.runtime.random_seed
+    with private_torch_seed():
+        torch.manual_seed(keyed_seed(seed))
+        localizer = build(settings, num_classes=dataset.classes.count, weights=settings.trunk_weights)
+    optimizer = make_sgd(
+        localizer.parameter_groups(),
+        {"head": settings.head_learning_rate_factor},
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+    )
+    task = KtseTask(localizer, settings, mean=recipe.data.mean, std=recipe.data.std)
+    plan = Plan(
+        stage="localizer",
+        epochs=settings.epochs,
+        steps=lambda epoch: steps_per_epoch(dataset, recipe, epoch=epoch),
+        batches=lambda epoch, start: localizer_batches(
+            dataset, recipe, epoch=epoch, rank=fabric.global_rank, world_size=fabric.world_size, start_step=start
+        ),
+        schedule=_schedule(dataset, recipe),
+        micro_batches=settings.micro_batches,
+        gradient_clip=settings.gradient_clip,
+        random_seed=seed,
+        checkpoint=run.localizer / "resume.safetensors",
+        checkpoint_interval=recipe.runtime.checkpoint_interval,
+        key=key,
+        log=run.log(fabric.global_rank),
+    )
+    fit(task, optimizer, plan, fabric=fabric)
+    if fabric.global_rank == 0:
+        write_network(localizer_file(run), localizer, {"classes": list(dataset.classes.names), "key": key})
+        plan.checkpoint.unlink(missing_ok=True)
+    return localizer
+
+
+def load_localizer(recipe: Recipe, *, num_classes: int, run: RunDirectory, fabric: Fabric | None = None) -> Localizer:
+    """Load the trained localizer of a run, in evaluation mode.
+
+    Raises:
+        WeightsError: The file is missing, damaged or of another network.
+    """
+    localizer = build(recipe.localization, num_classes=num_classes, weights=None)
+    read_network(localizer_file(run), localizer)
+    device = fabric.device if fabric is not None else torch.device("cpu")
+    return localizer.to(device).eval()
+
+
+def build(settings: LocalizationSettings, *, num_classes: int, weights: str | None) -> Localizer:
+    """Build the network that a recipe describes."""
+    return build_localizer(
+        settings.trunk,
+        num_classes,
+        weights,
+        width=settings.trunk_width,
+        output_stride=settings.output_stride,
+        head_width=settings.head_width,
+        normalization_layers=settings.normalization_layers,
+    )
+
+
+def _schedule(dataset: Dataset, recipe: Recipe) -> Schedule:
+    """Return the poly schedule; its horizon is the real number of steps, or the published miscount (REFERENCE 2.2)."""
+    settings = recipe.localization
+    if settings.horizon == "steps":
+        horizon = sum(steps_per_epoch(dataset, recipe, epoch=epoch) for epoch in range(settings.epochs))
+    else:
+        horizon = len(dataset) // settings.warm_up_batch_size * settings.epochs
+    return Schedule(start=settings.learning_rate, horizon=horizon, power=settings.learning_rate_power)

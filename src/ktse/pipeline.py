@@ -1,0 +1,217 @@
+"""The stages of a recipe in their order; each is skipped when it is done, and redone when it is stale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from dataclasses import replace as replace_fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ktse.artifacts import RunDirectory, write_bytes_atomic, write_manifest
+from ktse.config import Recipe, replace
+from ktse.data.dataset import Dataset
+from ktse.data.open import has_split, open_dataset
+from ktse.engine.fabric import joined
+from ktse.errors import InputError, near_matches
+from ktse.evaluation.run import score_label_maps, score_seeds
+from ktse.evaluation.score import Score, read_scores, write_scores
+from ktse.localization.infer import localize
+from ktse.localization.train import train_localizer
+from ktse.recipes import load_recipe
+from ktse.recipes.components import weights_with
+from ktse.refinement.run import refine
+from ktse.report.page import write_report
+from ktse.segmentation.predict import predict
+from ktse.segmentation.train import train_segmenter
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+STAGES = ("localizer", "cams", "masks", "segmenter", "predictions", "scores", "report")
+"""Stages in the order in which they run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """The data of a run.
+
+    Attributes:
+        train: Images whose tags are learned from.
+        scored: Images on whose masks seeds and pseudo masks are scored.
+        val: Images for which the segmenter predicts masks; it needs no tags of them.
+    """
+
+    train: Dataset
+    scored: Dataset
+    val: Dataset
+
+
+def run_recipe(recipe: Recipe, *, data: Path | None, out: Path, stages: Sequence[str] | None = None) -> list[Score]:
+    """Run a recipe, or go on with it where it was stopped.
+
+    Args:
+        recipe: What to do.
+        data: Root of the data set; None for Shapes.
+        out: Run directory; everything that is made lies there.
+        stages: Only these stages; None for all.
+
+    Returns:
+        The scores of the run as far as there are masks to score on.
+
+    Raises:
+        InputError: An unknown stage, unusable data, or a run directory that somebody else writes to.
+        StoppedError: Stopped by Ctrl-C or SIGTERM; the same call goes on.
+    """
+    wanted = _known_stages(stages)
+    splits = open_splits(recipe, data)
+    run = RunDirectory(out)
+    with joined(recipe.runtime) as fabric:
+        first = fabric.global_rank == 0
+        with run.lock() if first else nullcontext():
+            if first:
+                _write_recipe(run, recipe)
+                _write_manifest(run, recipe, fabric)
+            fabric.barrier()
+            _run_stages(recipe, run, splits, wanted, fabric)
+            baseline = _run_baseline(recipe, run, splits, wanted, fabric)
+            bound = _run_fully_supervised(recipe, run, splits, wanted, fabric)
+            if "scores" in wanted:
+                scores = _score(recipe, run, splits, baseline, bound, fabric)
+                if first:
+                    write_scores(run, scores, device=str(fabric.device), processes=fabric.world_size)
+            if first:
+                _write_manifest(run, recipe, fabric)
+                if "report" in wanted:
+                    write_report(run, train=splits.train, val=splits.val, recipe=recipe, baseline=baseline)
+        return read_scores(run) if first else []
+
+
+def demo(out: Path, *, quick: bool = False) -> list[Score]:
+    """Run the whole path on the embedded Shapes data.
+
+    Args:
+        out: Run directory.
+        quick: A few images and epochs: shows that everything runs, not how well.
+    """
+    return run_recipe(load_recipe("demo/quick" if quick else "demo"), data=None, out=out)
+
+
+def open_splits(recipe: Recipe, data: Path | None) -> Splits:
+    """Open the splits that a recipe names; a folder without its own validation split predicts its training images.
+
+    Raises:
+        DataError: A data set is missing or not as it has to be.
+    """
+    settings = recipe.data
+    train = open_dataset(settings, data, settings.train_split)
+    opened = {settings.train_split: train}
+    for split in (settings.score_split, settings.val_split):
+        if split not in opened and has_split(settings, data, split):
+            opened[split] = open_dataset(settings, data, split)
+    return Splits(train, opened.get(settings.score_split, train), opened.get(settings.val_split, train))
+
+
+def _run_stages(recipe: Recipe, run: RunDirectory, splits: Splits, wanted: Iterable[str], fabric: Fabric) -> None:
+    """The method: tags → localizer → CAMs and seeds → pseudo masks → segmenter → predictions."""
+    if "localizer" in wanted:
+        train_localizer(splits.train, recipe, run=run, fabric=fabric)
+    if "cams" in wanted:
+        localize(splits.train, recipe, run=run, fabric=fabric)
+    if "masks" in wanted:
+        refine(splits.train, recipe, run=run, fabric=fabric)
+    if "segmenter" in wanted:
+        train_segmenter(splits.train, recipe, run=run, fabric=fabric)
+    if "predictions" in wanted:
+        predict(splits.val, recipe, run=run, fabric=fabric)
+
+
+def _run_baseline(
+    recipe: Recipe, run: RunDirectory, splits: Splits, wanted: Sequence[str], fabric: Fabric
+) -> RunDirectory | None:
+    """Run the same stages with the plain classifier, for comparison; None when the recipe does not ask for it."""
+    if not recipe.evaluation.baseline:
+        return None
+    plain = replace(recipe, localization={"weights": weights_with((), recipe.localization.weights)})
+    child = RunDirectory(run.root / "baseline")
+    _run_stages(plain, child, splits, wanted, fabric)
+    return child
+
+
+def _run_fully_supervised(
+    recipe: Recipe, run: RunDirectory, splits: Splits, wanted: Sequence[str], fabric: Fabric
+) -> RunDirectory | None:
+    """Train the same segmenter on true masks, as the bound; None when the recipe does not ask for it."""
+    if not recipe.evaluation.fully_supervised:
+        return None
+    child = RunDirectory(run.root / "fully_supervised")
+    if "segmenter" in wanted:
+        train_segmenter(splits.train, recipe, run=child, fabric=fabric, labels="truth")
+    if "predictions" in wanted:
+        predict(splits.val, recipe, run=child, fabric=fabric)
+    return child
+
+
+def _score(
+    recipe: Recipe,
+    run: RunDirectory,
+    splits: Splits,
+    baseline: RunDirectory | None,
+    bound: RunDirectory | None,
+    fabric: Fabric,
+) -> list[Score]:
+    """Score what there is, beside the baseline's and the bound's value."""
+    ours = _score_run(recipe, run, splits, fabric)
+    plain = _score_run(recipe, baseline, splits, fabric) if baseline else {}
+    full = _score_run(recipe, bound, splits, fabric) if bound else {}
+    return [
+        replace_fields(
+            score,
+            baseline=plain[name].miou if name in plain else None,
+            fully_supervised=full[name].miou if name in full else None,
+        )
+        for name, score in ours.items()
+    ]
+
+
+def _score_run(recipe: Recipe, run: RunDirectory, splits: Splits, fabric: Fabric) -> dict[str, Score]:
+    """Score the finished stages of one run directory on whatever masks there are."""
+    scores: dict[str, Score] = {}
+    if splits.scored.has_masks:
+        if _is_finished(run, "cams"):
+            scores["seeds, best"], scores["seeds, fixed"] = score_seeds(splits.scored, run, recipe, fabric=fabric)
+        if _is_finished(run, "masks"):
+            scores["masks"] = score_label_maps(
+                splits.scored, run.root / "masks", stage="masks", recipe=recipe, fabric=fabric
+            )
+    if splits.val.has_masks and _is_finished(run, "predictions"):
+        scores["predictions"] = score_label_maps(
+            splits.val, run.predictions, stage="predictions", recipe=recipe, fabric=fabric
+        )
+    return scores
+
+
+def _is_finished(run: RunDirectory, name: str) -> bool:
+    stage = run.stage(name)
+    return stage.key is not None and stage.is_done(stage.key)
+
+
+def _known_stages(stages: Sequence[str] | None) -> Sequence[str]:
+    """Return the stages to run, all of them known."""
+    for stage in stages or ():
+        if stage not in STAGES:
+            raise InputError(f"no stage '{stage}'.", remedy=near_matches(stage, STAGES))
+    return STAGES if stages is None else stages
+
+
+def _write_recipe(run: RunDirectory, recipe: Recipe) -> None:
+    """Keep the recipe with the run, so that single stages and readers know it."""
+    import yaml
+
+    text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+    write_bytes_atomic(run.recipe, text.encode())
+
+
+def _write_manifest(run: RunDirectory, recipe: Recipe, fabric: Fabric) -> None:
+    write_manifest(run, recipe_name=recipe.name, device=str(fabric.device), processes=fabric.world_size)

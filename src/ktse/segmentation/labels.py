@@ -1,0 +1,72 @@
+"""What the segmenter learns from: the pseudo masks of a run, or the true masks as a bound of what tags could reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ktse.artifacts import RunDirectory
+from ktse.data.classes import Classes
+from ktse.data.dataset import Dataset
+from ktse.data.image_io import read_confidence, read_label_map
+from ktse.errors import DataError
+
+LabelSource = Literal["masks", "truth"]
+
+ReadLabels = Callable[[int], NDArray[np.integer[Any]] | None]
+"""From the index of an image to its (H, W) label map, or None when there is none."""
+
+
+def label_reader(dataset: Dataset, source: LabelSource, *, run: RunDirectory, trusted_only: bool) -> ReadLabels:
+    """Return the function that reads the labels of an image.
+
+    Args:
+        dataset: Images to learn from.
+        source: `masks` for the pseudo masks of the run, `truth` for the masks of the data set.
+        run: Holds the pseudo masks and what of them is trusted.
+        trusted_only: Ignore the pixels of a pseudo mask that are not trusted.
+
+    Raises:
+        DataError: There are no masks of that kind.
+    """
+    if source == "truth":
+        if not dataset.has_masks:
+            raise DataError(f"{dataset.name} has no true masks.", remedy="Train on the pseudo masks of a run.")
+        return partial(_true_labels, dataset)
+    if not run.stage("masks").key:
+        raise DataError(f"there are no pseudo masks in '{run.root}'.", remedy="Run refine first.")
+    # A run directory of its own: that of the caller may hold a lock, which no other process can be given.
+    return partial(_pseudo_labels, dataset, RunDirectory(run.root), trusted_only)
+
+
+def _true_labels(dataset: Dataset, index: int) -> NDArray[np.integer[Any]] | None:
+    labels = dataset.mask(index)
+    return None if labels is None else _checked(labels, dataset.classes, f"the true mask of '{dataset.ids[index]}'")
+
+
+def _pseudo_labels(dataset: Dataset, run: RunDirectory, trusted_only: bool, index: int) -> NDArray[np.integer[Any]]:
+    id_, classes = dataset.ids[index], dataset.classes
+    labels = _checked(read_label_map(run.mask(id_)), classes, f"the mask '{run.mask(id_)}'")
+    if not trusted_only:
+        return labels
+    trusted = read_confidence(run.confidence(id_))
+    if trusted.shape != labels.shape:
+        raise DataError(
+            f"'{run.confidence(id_)}' is {trusted.shape}, but its mask is {labels.shape}.", remedy="Run refine again."
+        )
+    return np.where(trusted, labels, classes.ignore_index)
+
+
+def _checked(labels: NDArray[np.integer[Any]], classes: Classes, what: str) -> NDArray[np.integer[Any]]:
+    """Refuse labels that the classes do not have: a network would fail on them without naming the file."""
+    unknown = labels[(labels >= classes.num_labels) & (labels != classes.ignore_index)]
+    if unknown.size:
+        raise DataError(
+            f"{what} holds label {unknown[0]}, expected 0 .. {classes.count} or {classes.ignore_index} (ignore).",
+            remedy="Make it anew with these classes.",
+        )
+    return labels

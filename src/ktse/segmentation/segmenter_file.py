@@ -1,0 +1,82 @@
+"""A segmenter in one file that needs nothing else: safetensors with classes, normalisation and recipe as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ktse.config import Recipe
+from ktse.data.classes import Classes
+from ktse.engine.network_file import read_network, write_network
+from ktse.errors import InputError, WeightsError
+from ktse.segmentation.segmenter import Segmenter, build_network
+
+
+def write_segmenter(path: Path, segmenter: Segmenter, **more: Any) -> None:
+    """Write a segmenter atomically.
+
+    Only `classes` and `recipe` are read again; the rest is for people and programs that look into the file.
+
+    Args:
+        path: File to write (.safetensors).
+        segmenter: The segmenter; its parameters and buffers are copied to the CPU first.
+        more: Further JSON values for the metadata.
+    """
+    recipe = segmenter.recipe
+    metadata = {
+        "classes": list(segmenter.classes.names),
+        "num_labels": segmenter.classes.num_labels,
+        "trunk": recipe.segmentation.trunk,
+        "normalization": {"mean": recipe.data.mean, "std": recipe.data.std},
+        "recipe": recipe.model_dump(mode="json"),
+        **more,
+    }
+    write_network(path, segmenter.network, metadata)
+
+
+def read_segmenter(path: Path, *, device: torch.device | str = "cpu") -> Segmenter:
+    """Read a file of `write_segmenter`.
+
+    The file is taken as hostile: nothing in it is run, and a network is made only when the file holds its tensors.
+
+    Args:
+        path: The file.
+        device: Where the network is put.
+
+    Returns:
+        The segmenter with the recipe of its training.
+
+    Raises:
+        WeightsError: The file is missing, damaged, or holds no segmenter.
+    """
+    if not path.is_file():
+        raise WeightsError(f"no trained segmenter at '{path}'.", remedy="Train it first: `ktse run` or `ktse train`.")
+    classes, recipe = _read_facts(path)
+    network = build_network(recipe.segmentation, num_labels=classes.num_labels, weights=None)
+    read_network(path, network)
+    return Segmenter(network.to(device), classes, recipe)
+
+
+def _read_facts(path: Path) -> tuple[Classes, Recipe]:
+    """Return what the metadata says, after the network that it describes has been found in the file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        recipe = Recipe.model_validate(json.loads(metadata["recipe"]))
+        classes = Classes(tuple(map(str, json.loads(metadata["classes"]))))
+        with torch.device("meta"):  # asks for no memory: what the metadata describes may be of any size
+            described = build_network(recipe.segmentation, num_labels=classes.num_labels, weights=None)
+    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError, InputError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(
+            f"'{path}' is not a segmenter of ktse ({reason}).", remedy="Give a file that ktse has written."
+        ) from error
+    if {name: tuple(tensor.shape) for name, tensor in described.state_dict().items()} != shapes:
+        raise WeightsError(f"'{path}' holds another network than its recipe describes.", remedy="Write it anew.")
+    return classes, recipe

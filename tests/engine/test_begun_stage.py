@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ktse.artifacts import RunDirectory
+from ktse.config import RuntimeSettings
+from ktse.engine.begun_stage import begun_stage
+from ktse.engine.fabric import make_fabric
+
+
+def test_done_only_when_the_block_ends_well(tmp_path: Path) -> None:
+    run, fabric = RunDirectory(tmp_path), make_fabric(RuntimeSettings(accelerator="cpu"))
+    with pytest.raises(KeyError), begun_stage("localizer", "k", run=run, fabric=fabric):
+        raise KeyError
+    assert run.stage("localizer").key == "k"
+    assert not run.stage("localizer").is_done("k")
+    with begun_stage("localizer", "k", run=run, fabric=fabric) as stage:
+        assert stage == run.stage("localizer")
+    assert run.stage("localizer").is_done("k")
+    with begun_stage("localizer", "k", run=run, fabric=fabric) as stage:
+        assert stage is None
+    with begun_stage("localizer", "another", run=run, fabric=fabric) as stage:
+        assert stage is not None

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ktse.config import Recipe, replace
+from ktse.localization.infer import infer_cams, merge_views
+from ktse.types import LocalizerOutput
+
+RECIPE = replace(Recipe(), localization={"scales": (0.5, 1.0, 2.0), "cam_stride": 1, "mirror": True})
+
+
+class Painter(nn.Module):
+    """A localizer whose raw CAMs are a formula of its input, at stride 2; three classes, the last always negative."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.anchor = nn.Parameter(torch.zeros(1))
+
+    def forward(self, images: Tensor) -> LocalizerOutput:
+        small = images[:, :, ::2, ::2]
+        ramp = torch.linspace(0, 1, small.shape[-1]).expand(small.shape[0], *small.shape[-2:])
+        cam = torch.stack([small[:, 0], small[:, 1] * 0.5 + ramp, -1 - ramp], 1)
+        return LocalizerOutput(cam_with_background=F.pad(cam, (0, 0, 0, 0, 1, 0)), logits=torch.zeros(len(images), 3))
+
+
+def slow_cams(image: np.ndarray, present: list[int], merge: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """REFERENCE 4.1 read aloud: one view after the other, each resized to the image before anything else."""
+    from PIL import Image
+
+    mean, std = torch.tensor(RECIPE.data.mean).view(3, 1, 1), torch.tensor(RECIPE.data.std).view(3, 1, 1)
+    height, width = image.shape[:2]
+    total = torch.zeros(len(present), height, width)
+    for scale in RECIPE.localization.scales:
+        pixels = Image.fromarray(image).resize((round(width * scale), round(height * scale)), Image.Resampling.BICUBIC)
+        view = (torch.from_numpy(np.array(pixels)).permute(2, 0, 1) / 255 - mean) / std
+        up = [
+            F.interpolate(Painter()(v[None]).cam, size=(height, width), mode="bilinear") for v in (view, view.flip(-1))
+        ]
+        total += merge(up[0][0, present], up[1][0, present].flip(-1))
+    return total / (total.amax((1, 2), keepdim=True) + 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "merge"),
+    [("relu_then_sum", lambda a, b: a.relu() + b.relu()), ("sum_then_relu", lambda a, b: (a + b).relu())],
+    ids=["as seeds", "as for IRN"],
+)
+def test_views_are_merged_as_published(name: str, merge: Callable[[Tensor, Tensor], Tensor]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (21, 34, 3), dtype=np.uint8)
+    recipe = replace(RECIPE, localization={"view_merge": name})
+    cams = infer_cams(Painter().eval(), image[None], np.array([[True, True, True]]), recipe)[0]
+    expected = slow_cams(image, [0, 1, 2], merge)
+    torch.testing.assert_close(torch.from_numpy(np.asarray(cams.scores)), expected.detach(), rtol=1e-4, atol=1e-5)
+    assert cams.scores[2].max() == 0, "a class that is negative everywhere has no CAM"
+    assert cams.size == (21, 34)
+
+
+def test_absent_classes_are_left_out_and_the_grid_is_the_recipes() -> None:
+    image = np.full((30, 41, 3), 200, np.uint8)
+    recipe = replace(RECIPE, localization={"cam_stride": 4})
+    cams = infer_cams(Painter().eval(), image[None], np.array([[False, True, False]]), recipe)[0]
+    assert cams.present.tolist() == [1]
+    assert cams.scores.shape == (1, 8, 11)
+    none = infer_cams(Painter().eval(), image[None], np.zeros((1, 3), bool), recipe)[0]
+    assert none.scores.shape == (0, 8, 11)
+
+
+def test_a_mirrored_image_has_mirrored_cams() -> None:
+    image = np.random.default_rng(1).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    tags = np.array([[True, True, False]] * 2)
+
+    class Symmetric(Painter):
+        def forward(self, images: Tensor) -> LocalizerOutput:
+            cam = F.avg_pool2d(images, 2)
+            return LocalizerOutput(
+                cam_with_background=F.pad(cam, (0, 0, 0, 0, 1, 0)), logits=torch.zeros(len(images), 3)
+            )
+
+    one, other = infer_cams(Symmetric(), np.stack([image, image[:, ::-1]]), tags, RECIPE)
+    np.testing.assert_allclose(one.scores, other.scores[:, :, ::-1], atol=1e-5)
+
+
+def test_without_mirror_both_merges_agree() -> None:
+    cams = torch.randn(1, 2, 3, 4)
+    assert torch.equal(merge_views(cams, None, "relu_then_sum"), merge_views(cams, None, "sum_then_relu"))

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ktse.artifacts import RunDirectory
+from ktse.config import LossWeights, Recipe, replace
+from ktse.data.shapes import Shapes
+from ktse.errors import GuardError, WeightsError
+from ktse.localization import train as module
+from ktse.localization.infer import localize
+from ktse.localization.train import load_localizer, localizer_key, train_localizer
+
+
+def log(run: RunDirectory) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in run.log().read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def trained(world: Shapes, tiny: Recipe, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    run = RunDirectory(tmp_path_factory.mktemp("run"))
+    train_localizer(world, tiny, run=run)
+    return run
+
+
+def test_every_loss_is_logged_under_its_own_name(trained: RunDirectory, tiny: Recipe) -> None:
+    """The published log prints the total as the classification loss (REFERENCE 3.2); ours adds up."""
+    warm_up, steps = log(trained)[:2], log(trained)[2:]
+    weights = tiny.localization.weights.model_dump()
+    assert len(steps) == 2
+    assert all(set(step["losses"]) == {"classification", "total"} for step in warm_up)
+    assert all(set(step["losses"]) == {*LossWeights.model_fields, "total"} for step in steps)
+    # the ramp is at 0 at the first of these steps: only the classification counts
+    first = steps[0]["losses"]
+    assert first["total"] == pytest.approx(weights["classification"] * first["classification"], rel=1e-5)
+
+
+def test_the_trained_network_is_what_is_loaded(trained: RunDirectory, world: Shapes, tiny: Recipe) -> None:
+    assert not (trained.localizer / "resume.safetensors").exists()
+    again = train_localizer(world, tiny, run=trained)
+    loaded = load_localizer(tiny, num_classes=7, run=trained)
+    assert not loaded.training
+    assert all(
+        torch.equal(a, b) for a, b in zip(again.state_dict().values(), loaded.state_dict().values(), strict=True)
+    )
+    assert len(log(trained)) == 4, "a finished training is not repeated"
+
+
+def test_same_seed_same_network_other_seed_another(
+    trained: RunDirectory, world: Shapes, tiny: Recipe, tmp_path: Path
+) -> None:
+    same = train_localizer(world, tiny, run=RunDirectory(tmp_path / "same"))
+    other = train_localizer(world, replace(tiny, runtime={"random_seed": 1}), run=RunDirectory(tmp_path / "other"))
+    loaded = load_localizer(tiny, num_classes=7, run=trained)
+    assert torch.equal(same.fc9.weight, loaded.fc9.weight)
+    assert not torch.equal(other.fc9.weight, loaded.fc9.weight)
+
+
+def test_stopped_in_mid_epoch_goes_on_at_the_next_step(
+    trained: RunDirectory, world: Shapes, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, whole = RunDirectory(tmp_path), module.localizer_batches
+    recipe = replace(tiny, runtime={"checkpoint_interval": 0.0})
+
+    def dying(*arguments: Any, **keywords: Any) -> Any:
+        for step, batch in enumerate(whole(*arguments, **keywords), keywords["start_step"]):
+            if (keywords["epoch"], step) == (1, 1):
+                raise KeyError("killed")
+            yield batch
+
+    monkeypatch.setattr(module, "localizer_batches", dying)
+    with pytest.raises(KeyError, match="killed"):
+        train_localizer(world, recipe, run=run)
+    monkeypatch.setattr(module, "localizer_batches", whole)
+    resumed = train_localizer(world, recipe, run=run)
+    event = next(line for line in log(run) if line.get("event") == "resumed")
+    assert (event["epoch"], event["step"], event["kept_steps"]) == (1, 1, 3)
+    expected = load_localizer(tiny, num_classes=7, run=trained).state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in resumed.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("changes", "retrains"),
+    [
+        ({"localization": {"margin": 0.1}}, True),
+        ({"runtime": {"random_seed": 2}}, True),
+        ({"localization": {"seed_threshold": 0.4, "scales": (1.0, 2.0)}}, False),
+        ({"runtime": {"workers": 2, "inference_batch": 4}, "segmentation": {"epochs": 3}}, False),
+    ],
+    ids=["a loss", "random seed", "inference", "later stages"],
+)
+def test_key_changes_with_what_the_network_depends_on(
+    world: Shapes, tiny: Recipe, changes: dict[str, Any], retrains: bool
+) -> None:
+    assert (localizer_key(world, tiny) != localizer_key(world, replace(tiny, **changes))) is retrains
+
+
+def test_localize_writes_cams_and_seeds_and_only_what_is_missing(
+    trained: RunDirectory, world: Shapes, tiny: Recipe
+) -> None:
+    localize(world, tiny, run=trained)
+    files = {path: path.stat().st_mtime_ns for path in (trained.root / "cams").rglob("*.npz")}
+    assert len(files) == len(list((trained.root / "seeds").rglob("*.png"))) == 12
+    gone = trained.cams(world.ids[3])
+    gone.unlink()
+    (trained.root / "cams" / "stage.json").write_text(
+        (trained.root / "cams" / "stage.json").read_text().replace("done", "running")
+    )
+    localize(world, tiny, run=trained)
+    later = {path: path.stat().st_mtime_ns for path in (trained.root / "cams").rglob("*.npz")}
+    assert [path for path in files if files[path] != later[path]] == [gone]
+    assert next(line for line in reversed(log(trained)) if line.get("stage") == "cams")["kept"] == 11
+
+
+def test_another_threshold_cuts_new_seeds_from_the_same_cams(
+    trained: RunDirectory, world: Shapes, tiny: Recipe
+) -> None:
+    localize(world, tiny, run=trained)
+    cams, seed = trained.cams(world.ids[0]), trained.seed(world.ids[0])
+    before = (cams.stat().st_mtime_ns, seed.stat().st_mtime_ns)
+    localize(world, replace(tiny, localization={"seed_threshold": 0.5}), run=trained)
+    assert cams.stat().st_mtime_ns == before[0]
+    assert seed.stat().st_mtime_ns != before[1]
+    assert any(line.get("event") == "stale" and line["stage"] == "seeds" for line in log(trained))
+
+
+def test_missing_network_is_named(tiny: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no trained network"):
+        load_localizer(tiny, num_classes=7, run=RunDirectory(tmp_path))
+
+
+def test_a_diverging_training_stops_with_the_name_of_the_loss(world: Shapes, tiny: Recipe, tmp_path: Path) -> None:
+    wild = replace(tiny, localization={"learning_rate": 1e12, "gradient_clip": None, "epochs": 2})
+    with pytest.raises(GuardError, match="classification"):
+        train_localizer(world, wild, run=RunDirectory(tmp_path))

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ktse.errors import InputError
+from ktse.ops.permutohedral import GaussianFilter, build_lattice
+from reference.dense_crf_oracle import exact_kernel, lattice_kernel
+
+
+def cloud(dimension: int, count: int, spread: float, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-spread, spread, (count, dimension)).astype(np.float32)
+
+
+def kernel(features: np.ndarray) -> np.ndarray:
+    """The whole matrix of a filter: what it makes of each unit vector."""
+    return GaussianFilter(build_lattice(np.ascontiguousarray(features.T)))(np.eye(len(features), dtype=np.float32))
+
+
+@pytest.mark.parametrize(
+    ("dimension", "count", "spread"),
+    [(1, 20, 3.0), (2, 40, 2.0), (3, 30, 1.5), (5, 30, 1.0), (5, 30, 4.0)],
+    ids=["line", "plane", "space", "five dense", "five sparse"],
+)
+def test_equals_a_lattice_of_dictionaries(dimension: int, count: int, spread: float) -> None:
+    features = cloud(dimension, count, spread)
+    np.testing.assert_allclose(kernel(features), lattice_kernel(features.astype(float)), atol=2e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 5), st.integers(0, 10**6), st.sampled_from([0.1, 3.0, 30.0]))
+def test_weights_are_shares_of_different_corners(dimension: int, seed: int, spread: float) -> None:
+    lattice = build_lattice(cloud(dimension, 25, spread, seed).T)
+    assert lattice.weights.min() > -1e-4
+    np.testing.assert_allclose(lattice.weights.sum(1), 1, atol=1e-4)
+    assert all(len(set(corners)) == dimension + 1 for corners in lattice.corners.tolist())
+    assert set(lattice.corners.ravel().tolist()) == set(range(lattice.size))
+
+
+def test_equal_points_are_filtered_alike_wherever_they_stand() -> None:
+    features = cloud(2, 30, 2.0)
+    order = np.random.default_rng(1).permutation(30)
+    assert np.allclose(kernel(features[order]), kernel(features)[order][:, order], atol=1e-6)
+    twice = kernel(np.concatenate([features, features]))
+    assert np.allclose(twice[:30], twice[30:], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("dimension", "count", "spread", "error"),
+    [(2, 900, 3.0, 0.08), (3, 900, 1.0, 0.08), (5, 900, 0.6, 0.1)],
+    ids=["plane", "space", "five"],
+)
+def test_is_close_to_the_gaussian_where_points_are_dense(
+    dimension: int, count: int, spread: float, error: float
+) -> None:
+    """Relative error of smooth values: the lattice's own, which no exact test can ask to vanish."""
+    features = cloud(dimension, count, spread)
+    values = np.stack([np.sin(features[:, 0]), features.sum(1) > 0, np.ones(count)], 1).astype(np.float32)
+    exact = exact_kernel(features.astype(float)) @ values
+    ours = GaussianFilter(build_lattice(np.ascontiguousarray(features.T)))(values)
+    assert np.sqrt(np.mean((ours - exact) ** 2)) < error * np.sqrt(np.mean(exact**2))
+
+
+def test_a_filter_leaves_its_lattice_as_it_was() -> None:
+    lattice = build_lattice(cloud(2, 10, 1.0).T)
+    weights = lattice.weights.copy()
+    GaussianFilter(lattice)(np.ones((10, 1), np.float32))
+    assert np.array_equal(lattice.weights, weights)
+
+
+@pytest.mark.parametrize("spread", [1e8, 1e5, np.inf], ids=["no digits left", "too many points", "infinite"])
+def test_points_too_far_apart(spread: float) -> None:
+    features = np.zeros((5, 4), np.float32)
+    features[:, 1] = features[::2, 2] = spread
+    with np.errstate(invalid="ignore"), pytest.raises(InputError, match="larger deviations"):
+        build_lattice(features)
