@@ -31,7 +31,9 @@ def test_area_and_bounds(outline: Outline, expected: float, limits: tuple[float,
     coverage = np.zeros((SIDE, SIDE), np.uint8)
     fill(coverage, [outline], smooth=True)
     edge = np.linalg.norm(outline - np.roll(outline, -1, axis=0), axis=1).sum()
-    assert expected < coverage.sum() / 255 < expected + edge  # OpenCV draws the edge itself, about half a pixel, as well
+    assert (
+        expected < coverage.sum() / 255 < expected + edge
+    )  # OpenCV draws the edge itself, about half a pixel, as well
 
 
 def test_fill_without_smoothing_is_all_or_nothing() -> None:

@@ -56,3 +56,14 @@ def test_matrices_of_all_processes_are_summed(runs: tuple[RunDirectory, RunDirec
     for a, b in zip(one[:3], two[:3], strict=True):
         assert a["matrix"] == b["matrix"]
         assert b["protocol"]["images"] == 16
+
+
+def test_training_is_shared_too(tiny_file: Path, tmp_path: Path) -> None:
+    """Two processes train one network: half of each batch each, over the epoch in which normalisation freezes."""
+    run = RunDirectory(tmp_path / "run")
+    _, out, err = finish(start("train", "localizer", run.root, "--recipe", tiny_file, torchrun=2))
+    assert run.stage("localizer").is_done(run.stage("localizer").key or ""), err[-2000:]
+    steps = [json.loads(line) for line in run.log().read_text().splitlines()]
+    assert len(steps) == 12
+    assert all(np.isfinite(step["losses"]["total"]) for step in steps)
+    assert out.count("localizer:") == 1, "only the first process speaks"

@@ -14,7 +14,6 @@ from ktse.config.refinement import RefinementSettings
 from ktse.config.segmentation import SegmentationSettings
 from ktse.config.setting import Section, setting
 
-
 SAME_AS_LOCALIZATION = "localization"
 """Value of `segmentation.trunk_weights`: those of `localization.trunk_weights`."""
 
@@ -42,7 +41,10 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _weights_fit(self) -> Recipe:
         """Refuse to start the segmenter from the weights of another trunk."""
-        if self.segmentation.trunk_weights == SAME_AS_LOCALIZATION and self.segmentation.trunk != self.localization.trunk:
+        if (
+            self.segmentation.trunk_weights == SAME_AS_LOCALIZATION
+            and self.segmentation.trunk != self.localization.trunk
+        ):
             raise ValueError(
                 f"segmentation.trunk_weights is '{SAME_AS_LOCALIZATION}', but the trunks differ: "
                 f"'{self.segmentation.trunk}' and '{self.localization.trunk}'"

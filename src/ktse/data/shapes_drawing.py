@@ -20,7 +20,7 @@ from ktse.errors import DataError
 Show = Literal["all", "striking", "covered"]
 """What is drawn of each thing: all of it, its striking part only, or all with a grey patch over the striking part."""
 
-LARGEST_ATTEMPTS = 100
+MOST_ATTEMPTS = 100
 """Arrangements that are tried until every thing is visible; about 1 in 30 has to be tried again."""
 
 
@@ -68,7 +68,7 @@ def draw(
         ((48, 48, 3), array([0, 1, 2], dtype=uint8))
     """
     step = world.supersampling
-    for _ in range(LARGEST_ATTEMPTS):
+    for _ in range(MOST_ATTEMPTS):
         canvas = _arrange(rng, kinds, size * step, world, show)
         things = np.ascontiguousarray(canvas.things[step // 2 :: step, step // 2 :: step])
         image = _photograph(rng, canvas.image, size, world)

@@ -44,9 +44,9 @@ class World:
     related_second: float = 0.4
     third_thing: float = 0.2
     same_again: float = 0.25
-    own_hue: float = 0.7
-    own_texture: float = 0.8
-    body_saturation: tuple[float, float] = (0.3, 0.65)
+    own_hue: float = 0.85
+    own_texture: float = 0.9
+    body_saturation: tuple[float, float] = (0.35, 0.7)
     striking_size: float = 1.25
     single_radius: tuple[float, float] = (0.55, 0.92)
     several_radius: tuple[float, float] = (0.42, 0.62)

@@ -23,6 +23,7 @@ def make_fabric(runtime: RuntimeSettings) -> Fabric:
         A launched Fabric; `global_rank` and `world_size` say which share of the images is ours.
     """
     from lightning_fabric import Fabric
+    from lightning_fabric.strategies import DDPStrategy
 
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     local_size = int(os.environ.get("LOCAL_WORLD_SIZE", str(world_size)))
@@ -30,7 +31,8 @@ def make_fabric(runtime: RuntimeSettings) -> Fabric:
         accelerator=runtime.accelerator,
         devices=local_size,
         num_nodes=max(1, world_size // local_size),
-        strategy="ddp" if world_size > 1 else "auto",
+        # normalisation layers that freeze after the warm-up get no gradient any more
+        strategy=DDPStrategy(find_unused_parameters=True) if world_size > 1 else "auto",
         precision=runtime.precision,
     )
     fabric.launch()

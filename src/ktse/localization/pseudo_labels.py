@@ -46,13 +46,14 @@ def pseudo_labels(
 
     Example:
         >>> from ktse.config import DataSettings, LocalizationSettings
+        >>> images = torch.zeros(1, 3, 16, 16)
+        >>> images[..., 8:] = 1  # the object fills the right half
         >>> cam = torch.zeros(1, 2, 4, 4)
-        >>> cam[:, 1, :, 2:] = 1  # the second class fills the right half
-        >>> data = DataSettings()
-        >>> images, tags = torch.zeros(1, 3, 32, 32), torch.tensor([[0.0, 1.0]])
-        >>> labels = pseudo_labels(images, cam, tags, LocalizationSettings(par_iterations=1), mean=data.mean, std=data.std)
-        >>> labels[0, 0].unique()
-        tensor([  0,   2, 255])
+        >>> cam[:, 1, :, 3:] = 1  # the CAM of the second class shows a part of it
+        >>> data, tags = DataSettings(), torch.tensor([[0.0, 1.0]])
+        >>> pseudo_labels(images, cam, tags, LocalizationSettings(), mean=data.mean, std=data.std)[0, 0]
+        tensor([  0,   0,   0,   0,   0,   0,   0, 255,   2,   2,   2,   2,   2,   2,
+                  2,   2])
     """
     _check_classes(cam.shape[1])
     size = (images.shape[-2], images.shape[-1])
@@ -129,9 +130,8 @@ def _merge(against_high: Tensor, against_low: Tensor) -> Tensor:
 
 def _colours(images: Tensor, mean: tuple[float, float, float], std: tuple[float, float, float]) -> Tensor:
     """Undo the normalisation; colours are cut down to 256 steps as in the published code (REFERENCE 3.3 step 1)."""
-    to_channel = {"dtype": torch.float32, "device": images.device}
-    means, deviations = torch.tensor(mean, **to_channel), torch.tensor(std, **to_channel)
-    colours = images * deviations[:, None, None] + means[:, None, None]
+    channels = torch.tensor((mean, std), dtype=torch.float32, device=images.device)[:, :, None, None]
+    colours = images * channels[1] + channels[0]
     return (colours * 255).clamp(0, 255).floor() / 255
 
 

@@ -31,7 +31,8 @@ def knowledge_transfer_loss(
     cuts the latter (paper 3.3: training becomes unstable).
 
     The published code subtracts a margin of 0.05, compares both halves of the joint image, in the classes of either
-    image, and divides by all K classes; the paper compares the anchor's half in the anchor's classes (REFERENCE 3.4 #7).
+    image, and divides by all K classes; the paper compares the anchor's half in the anchor's classes (REFERENCE 3.4
+    #7).
 
     Args:
         cam: (P, K, h, w).

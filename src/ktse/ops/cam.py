@@ -80,7 +80,7 @@ def signed_max_normalize(cam: Tensor) -> Tensor:
         >>> signed_max_normalize(torch.tensor([[-1.0, 2.0]])).round(decimals=3)
         tensor([[-0.5000,  1.0000]])
         >>> signed_max_normalize(torch.tensor([[-1.0, -2.0]])).round(decimals=3)
-        tensor([[1.0000, 2.0000]])
+        tensor([[1., 2.]])
     """
     return cam / (cam.amax(dim=(-2, -1), keepdim=True) + EPSILON)
 

@@ -17,6 +17,7 @@ GPU = replace(
         "epochs": 20,
         "horizon": "steps",
         "momentum": 0.9,
+        "head_learning_rate_factor": 10.0,
         "gradient_clip": 5.0,
         "loss_ramp": 0.4,
     },

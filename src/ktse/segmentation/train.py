@@ -36,7 +36,8 @@ def segmenter_key(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, labels
         dataset.fingerprint(),
         run.stage("masks").key if labels == "masks" else labels,
         recipe.segmentation.model_dump(mode="json", exclude=INFERENCE_SETTINGS),
-        {"trunk_weights": recipe.segmenter_weights, "mean": recipe.data.mean, "std": recipe.data.std, "random_seed": recipe.runtime.random_seed,
+        recipe.segmenter_weights,
+        {"mean": recipe.data.mean, "std": recipe.data.std, "random_seed": recipe.runtime.random_seed,
          "precision": recipe.runtime.precision},
     )  # fmt: skip
 

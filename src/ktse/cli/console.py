@@ -1,0 +1,38 @@
+"""What the command line prints; of several processes only the first prints results."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def rank() -> int:
+    """Return the number of this process among those that torchrun started, 0 for the first or only one."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def say(what: RenderableType) -> None:
+    """Print a text or a table on standard output; nothing in processes after the first."""
+    if rank() > 0:
+        return
+    if isinstance(what, str):
+        typer.echo(what)
+        return
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:  # a file or a pipe has no width to wrap at
+        console = Console(width=200)
+    console.print(what)
+
+
+def complain(what: str) -> None:
+    """Print one line on standard error, with the number of the process where there are several."""
+    place = f"[process {rank()}] " if rank() > 0 else ""
+    typer.secho(f"{place}error:", fg=typer.colors.RED, bold=True, err=True, nl=False)
+    typer.echo(f" {' '.join(what.split())}", err=True)

@@ -1,0 +1,40 @@
+"""The table of scores: every number in its column, and what is not there stays empty."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ktse.cli.scores import scores_table, show_scores
+from ktse.evaluation.protocol import Protocol
+from ktse.evaluation.score import Score
+
+PROTOCOL = Protocol(dataset="mine", split="val", images=2, threshold=0.3, threshold_source="fixed")
+# one class: IoU of background 3/4, of the class 4/5; 1 of its union of 5 is a false positive
+SEEDS = Score(stage="seeds", class_names=("cat",), matrix=np.array([[3, 1], [0, 4]]), protocol=PROTOCOL, baseline=70.25)
+MASKS = Score(stage="masks", class_names=("cat",), matrix=np.array([[4, 0], [0, 4]]), protocol=PROTOCOL)
+
+
+def test_numbers_stand_in_their_columns() -> None:
+    table = scores_table([SEEDS, MASKS])
+    cells = {str(column.header): list(column.cells) for column in table.columns}
+    assert cells == {
+        "stage": ["seeds, fixed threshold", "pseudo masks"],
+        "mIoU": ["77.5", "100.0"],
+        "over-expansion": ["20.0", "0.0"],
+        "under-activation": ["0.0", "0.0"],
+        "baseline": ["70.2", ""],
+        "fully supervised": ["", ""],
+        "protocol": ["mine val, 2 images; threshold 0.3 fixed"] * 2,
+    }
+
+
+def test_report_is_named_when_it_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    show_scores([SEEDS], tmp_path)
+    (tmp_path / "report.html").write_text("")
+    show_scores([], tmp_path)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[2:7] == ["threshold", "77.5", "20.0", "0.0", "70.2"]
+    assert lines[2:] == ["nothing was scored: the data have no true masks.", f"report: {tmp_path / 'report.html'}"]

@@ -1,0 +1,73 @@
+"""The recipe: every setting explains itself, nothing can be changed by accident, contradictions are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from ktse.config import DataSettings, LocalizationSettings, Recipe, Section, replace
+
+
+def fields_of(section: type[Section], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield from fields_of(field.annotation, f"{prefix}{name}.")
+        else:
+            yield prefix + name, field
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), list(fields_of(Recipe)), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_every_setting_has_a_meaning_and_a_source(name: str, field: FieldInfo) -> None:
+    assert field.description
+    assert not field.description.endswith(".")
+    assert isinstance(field.json_schema_extra, dict)
+    assert str(field.json_schema_extra["source"]).startswith(("paper", "published code, not in the paper", "ours"))
+
+
+def test_defaults_are_those_of_the_paper() -> None:
+    settings = Recipe().localization
+    assert (settings.foreground_threshold, settings.background_threshold, settings.object_threshold) == (0.3, 0.15, 0.2)
+    assert (settings.erase_threshold, settings.weights.foreground, settings.weights.inter_class) == (0.6, 0.0125, 0.005)
+
+
+def test_recipes_cannot_be_changed_in_place() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Recipe().localization.margin = 0.1  # type: ignore[misc]
+
+
+def test_replace_changes_only_what_is_named() -> None:
+    recipe = replace(Recipe(), localization={"weights": {"inter_class": 0.0}}, name="mine")
+    expected = Recipe().model_dump()
+    expected["name"] = "mine"
+    expected["localization"]["weights"]["inter_class"] = 0.0
+    assert recipe.model_dump() == expected
+
+
+def test_replace_takes_whole_sections() -> None:
+    assert replace(Recipe(), data=DataSettings(kind="folder")).data == DataSettings(kind="folder")
+
+
+def test_recipe_survives_json() -> None:
+    recipe = replace(Recipe(), localization={"scales": (0.5, 1.0), "trunk_weights": None})
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        pytest.param({"resize_range": (512, 256)}, "resize_range", id="empty range"),
+        pytest.param({"foreground_threshold": 0.1}, "pixels would be both", id="thresholds crossed"),
+        pytest.param({"warm_up_epochs": 41}, "more than epochs", id="warm-up too long"),
+        pytest.param({"scales": ()}, "at least 1 item", id="no scale"),
+        pytest.param({"margn": 0.1}, "Extra inputs", id="unknown key"),
+        pytest.param({"weights": {"background": -1}}, "greater than or equal to 0", id="negative weight"),
+    ],
+)
+def test_contradictions_are_refused(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        LocalizationSettings.model_validate(changes)

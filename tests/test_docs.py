@@ -1,0 +1,189 @@
+"""What README and docs say is true: commands parse, settings have the values named, Python runs, links lead on."""
+
+from __future__ import annotations
+
+import doctest
+import importlib.util
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+from typer.main import get_command
+from typer.testing import CliRunner
+
+import ktse
+from ktse.cli.main import app
+from ktse.config import LocalizationSettings, replace
+from ktse.overrides import setting_names
+from ktse.recipes.dialects import PAPER
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+SECTIONS = "data|localization|refinement|segmentation|evaluation|runtime"
+
+
+def fenced(page: Path, language: str) -> Iterator[str]:
+    """Yield the code blocks of a page in one language."""
+    pattern = rf"^```{language}\n(.*?)^```"
+    return (match[1] for match in re.finditer(pattern, page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE))
+
+
+def commands() -> Iterator[Any]:
+    for page in PAGES:
+        for block in fenced(page, "sh"):
+            for line in block.splitlines():
+                words = shlex.split(line, comments=True)
+                if "ktse" in words:
+                    yield pytest.param(words[words.index("ktse") + 1 :], id=f"{page.name}: {shlex.join(words)}")
+
+
+@pytest.mark.parametrize("words", list(commands()))
+def test_command_parses(words: list[str]) -> None:
+    if ">" in words:
+        words = words[: words.index(">")]
+    command: Any = get_command(app)
+    context = command.make_context("ktse", words)
+    while hasattr(command, "commands") and context._protected_args:
+        name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        context = command.make_context(name, rest, parent=context)
+    assert command.callback is not None
+
+
+def test_setting_names_exist() -> None:
+    known = set(setting_names())
+    sections = {name.rpartition(".")[0] for name in known}
+    unknown = []
+    for page in PAGES:
+        for name in re.findall(
+            rf"\b(?:{SECTIONS})\.[a-z_.]+[a-z](?:\.\*)?(?=[`=\s])", page.read_text(encoding="utf-8")
+        ):
+            if name not in known and name.removesuffix(".*") not in sections:
+                unknown.append((page.name, name))
+    assert [pair for pair in unknown if not pair[1].endswith((".py", ".md"))] == []
+
+
+def test_differences_name_true_values() -> None:
+    page = (ROOT / "docs" / "differences.md").read_text(encoding="utf-8")
+    rows = [line.split("|") for line in page.split("## Losses and labels")[1].split("\n## ")[0].splitlines()]
+    found = {}
+    for row in rows:
+        if match := re.fullmatch(r" `(\w+)` `?([\w.]+)`? → `?([\w.]+)`? ", row[-2] if len(row) > 2 else ""):
+            found[match[1]] = (yaml.safe_load(match[2]), yaml.safe_load(match[3]))
+    default = LocalizationSettings()
+    assert found == {name: (getattr(default, name), value) for name, value in PAPER.items()}
+
+
+def test_every_row_of_the_reference_is_in_the_differences() -> None:
+    page = (ROOT / "docs" / "differences.md").read_text(encoding="utf-8")
+    named = {int(number) for row in re.findall(r"^\| ([\d, ]+) \|", page, re.MULTILINE) for number in row.split(",")}
+    assert named == set(range(1, 27))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_sessions_run(page: Path) -> None:
+    assert doctest.testfile(str(page), module_relative=False).failed == 0
+
+
+def test_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = fenced(ROOT / "README.md", "python")
+    tiny = replace(
+        ktse.load_recipe("demo/quick"),
+        localization={"warm_up_epochs": 1, "epochs": 2, "warm_up_batch_size": 4, "batch_size": 4, "crop_size": 48},
+        segmentation={"epochs": 1, "batch_size": 4, "crop_size": 48},
+    )
+    monkeypatch.setattr(ktse, "load_recipe", {"demo/quick": tiny}.__getitem__)
+    monkeypatch.chdir(tmp_path)
+    exec(code.replace("count=64", "count=8").replace("count=32", "count=2"), {})
+    assert len(list((tmp_path / "runs/python/predictions").rglob("*.png"))) == 2
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    drawn_later = "img/" if page.name == "results.md" else "nowhere"
+    lost = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert [link for link in lost if not link.startswith(drawn_later)] == []
+
+
+def test_commands_page_lists_every_command() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    for name in get_command(app).commands:
+        assert f"`ktse {name}" in page
+    assert CliRunner().invoke(app, ["--help"]).exit_code == 0
+
+
+@pytest.fixture(scope="module")
+def result_tables() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("result_tables", ROOT / "docs" / "result_tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+ORIGIN = {"command": "ktse run demo", "commit": "0123456789abcdef", "machine": {"cores": 2}}
+
+
+def test_result_becomes_a_table(result_tables: ModuleType) -> None:
+    rows = {"before": {"alone": 2.06, "kept": 0.5}, "after": {"alone": None}}
+    assert result_tables.lines_of({**ORIGIN, "rows": rows, "protocol": {"split": "train"}}) == [
+        "|  | alone | kept |",
+        "| --- | --- | --- |",
+        "| before | 2.1 | 0.5 |",
+        "| after | – | – |",
+        "",
+        "split train. Made by `ktse run demo`; commit 0123456789; cores 2.",
+    ]
+
+
+def test_plain_values_become_a_table(result_tables: ModuleType) -> None:
+    assert "| all | 0.984 |" in result_tables.lines_of({**ORIGIN, "value": {"all": 0.984}})
+
+
+def test_scores_become_a_table_for_each_kind(result_tables: ModuleType) -> None:
+    def seeds(miou: float, source: str = "masks", bound: float | None = None) -> dict[str, Any]:
+        shares = {"over_expansion": 20.0, "under_activation": 10.0, "fully_supervised": bound}
+        return {"stage": "seeds", "miou": miou, **shares, "protocol": {"threshold_source": source}}
+
+    rows = [
+        {"row": "base", "world": 1, "scores": [seeds(40.0), seeds(30.0, "fixed", bound=70.0)]},
+        {"row": "base", "world": 2, "scores": [seeds(42.0)]},
+        {"row": "all", "world": 2, "scores": [seeds(50.0)]},
+    ]
+    assert result_tables.lines_of({**ORIGIN, "rows": rows})[:9] == [
+        "| seeds, threshold chosen on these masks | data set 1 | data set 2 | mean mIoU | mean over | mean under |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| base | 40.0 | 42.0 | 41.0 | 20.0 | 10.0 |",
+        "| all | – | 50.0 | 50.0 | 20.0 | 10.0 |",
+        "",
+        "| seeds, fixed threshold | data set 1 | mean mIoU | mean over | mean under |",
+        "| --- | --- | --- | --- | --- |",
+        "| base | 30.0 | 30.0 | 20.0 | 10.0 |",
+        "| fully supervised | 70.0 | 70.0 | – | – |",
+    ]
+
+
+def test_pages_show_what_is_measured_and_say_what_is_not(result_tables: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "speed.json").write_text(json.dumps({**ORIGIN, "value": {"step": 2}}))
+    page = result_tables.with_tables("before\n\n{{ results: speed }}\n\n{{ results: size }}\n", tmp_path)
+    assert "| step | 2 |" in page
+    assert "*Not measured yet (`results/size.json`).*" in page
+
+
+def test_pictures_that_are_not_drawn_yet_are_named(result_tables: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "img").mkdir()
+    (tmp_path / "img" / "a.png").write_bytes(b"")
+    page = result_tables.without_missing_pictures("![A](img/a.png)\n\n![B](img/b.png)\n", tmp_path)
+    assert page == "![A](img/a.png)\n\n*Not drawn yet (`docs/img/b.png`).*\n"
+
+
+def test_committed_results_can_be_shown(result_tables: ModuleType) -> None:
+    for path in (ROOT / "results").glob("*.json"):
+        result_tables.lines_of(json.loads(path.read_text(encoding="utf-8")))
