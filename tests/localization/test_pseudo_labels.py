@@ -10,6 +10,7 @@ from torch import Tensor
 from ktse.config import DataSettings, LocalizationSettings
 from ktse.errors import InputError
 from ktse.localization.pseudo_labels import is_padding, pseudo_labels
+from ktse.ops.par import pixel_adaptive_refinement
 from reference.method_oracle import pseudo_label
 
 DATA = DataSettings()
@@ -24,19 +25,23 @@ def label(images: Tensor, cam: Tensor, tags: Tensor, settings: LocalizationSetti
     return pseudo_labels(images, cam, tags, settings, mean=DATA.mean, std=DATA.std)
 
 
+def values(labels: Tensor) -> set[int]:
+    return set(labels.flatten().tolist())
+
+
 def random_case(seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Three images of 10 x 14 with no, one and three of four classes."""
+    """Four images of 10 x 14 with none, one, three and two of four classes."""
     generator = torch.Generator().manual_seed(seed)
-    images = torch.randn(3, 3, 10, 14, generator=generator)
-    cam = 2 * torch.randn(3, 4, 4, 5, generator=generator)
-    return images, cam, torch.tensor([[0.0, 0, 0, 0], [0, 0, 1, 0], [1, 1, 0, 1]])
+    images = torch.randn(4, 3, 10, 14, generator=generator)
+    cam = 2 * torch.randn(4, 4, 4, 5, generator=generator)
+    return images, cam, torch.tensor([[0.0, 0, 0, 0], [0, 0, 1, 0], [1, 1, 0, 1], [0, 1, 1, 0]])
 
 
 @pytest.mark.parametrize("divisor", [1, 2])
 @pytest.mark.parametrize("normalization", ["signed_max", "positive_max", "relu_max"])
 @pytest.mark.parametrize("evidence", ["scores", "labels"])
 def test_same_as_the_slow_loop(evidence: str, normalization: str, divisor: int) -> None:
-    images, cam, tags = random_case(1)
+    images, cam, tags = random_case(5)
     images[1, :, :, 9:] = 0
     cam[2, 1] = -cam[2, 1].abs() - 0.1  # negative everywhere
     settings = settings_with(
@@ -52,7 +57,7 @@ def test_same_as_the_slow_loop(evidence: str, normalization: str, divisor: int) 
     labels = label(images, cam, tags, settings)
     assert labels.dtype == torch.int64
     np.testing.assert_array_equal(labels.numpy(), np.array(expected))
-    assert len(labels[2].unique()) > 2, "the case has something to tell apart"
+    assert len(values(labels[3])) > 2, "the case has something to tell apart"
 
 
 @pytest.mark.parametrize("evidence", ["scores", "labels"])
@@ -61,9 +66,9 @@ def test_absent_classes_are_never_labelled(seed: int, evidence: str) -> None:
     images, cam, tags = random_case(seed)
     cam[1, 0] = 50  # the strongest map by far, of a class that the image has not
     labels = label(images, cam, tags, settings_with(pseudo_label_input=evidence))
-    assert set(labels[0].unique().tolist()) == {0}, "an image without tags is background"
-    assert set(labels[1].unique().tolist()) <= {0, 3, 255}
-    assert set(labels[2].unique().tolist()) <= {0, 1, 2, 4, 255}
+    assert values(labels[0]) == {0}, "an image without tags is background"
+    assert values(labels[1]) <= {0, 3, 255}
+    assert values(labels[2]) <= {0, 1, 2, 4, 255}
 
 
 @pytest.mark.parametrize("evidence", ["scores", "labels"])
@@ -71,7 +76,7 @@ def test_an_image_is_labelled_the_same_in_any_company(evidence: str) -> None:
     images, cam, tags = random_case(4)
     settings = settings_with(pseudo_label_input=evidence)
     together = label(images, cam, tags, settings)
-    for i in range(3):
+    for i in range(4):
         assert torch.equal(label(images[i : i + 1], cam[i : i + 1], tags[i : i + 1], settings)[0], together[i])
 
 
@@ -83,8 +88,8 @@ def test_classes_keep_their_numbers() -> None:
     cam[:, 3, :, :2] = 2
     cam[:, 1, :, 2:] = 2
     labels = label(images, cam, torch.tensor([[0.0, 1, 0, 1, 0]]), settings_with())
-    assert set(labels[..., :7].unique().tolist()) == {4}
-    assert set(labels[..., 9:].unique().tolist()) == {2}
+    assert values(labels[..., :7]) == {4}
+    assert values(labels[..., 9:]) == {2}
 
 
 @pytest.mark.parametrize(
@@ -97,7 +102,7 @@ def test_thresholds(evidence: str, height: float, expected: int) -> None:
     cam[..., 0, 0] = 1
     settings = settings_with(pseudo_label_input=evidence, par_iterations=1, par_dilations=(1,), par_size_divisor=1)
     labels = label(torch.zeros(1, 3, 16, 16), cam, torch.ones(1, 1), settings)
-    assert set(labels[:, 4:, 4:].unique().tolist()) == {expected}
+    assert values(labels[:, 4:, 4:]) == {expected}
 
 
 @pytest.mark.parametrize("count_padding", [True, False])
@@ -115,17 +120,14 @@ def test_padding(count_padding: bool) -> None:
 
 def test_labels_keep_no_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     """The published code runs PAR with autograd on, for memory and no use (REFERENCE 7.1 no. 6)."""
-    from ktse.localization import pseudo_labels as module
-
     seen = []
-    refine = module.pixel_adaptive_refinement
 
     def watched(images: Tensor, masks: Tensor, **options: Any) -> Tensor:
-        refined = refine(images, masks, **options)
+        refined = pixel_adaptive_refinement(images, masks, **options)
         seen.append((masks.requires_grad, refined.requires_grad, torch.is_grad_enabled()))
         return refined
 
-    monkeypatch.setattr(module, "pixel_adaptive_refinement", watched)
+    monkeypatch.setattr("ktse.localization.pseudo_labels.pixel_adaptive_refinement", watched)
     images, cam, tags = random_case(0)
     labels = label(images, cam.requires_grad_(), tags, settings_with())
     assert seen == [(False, False, False)], "one affinity for both competitions, without gradient"

@@ -51,7 +51,7 @@ def step(request: pytest.FixtureRequest, vectors: Vectors) -> Step:
         paired_tags=vectors["paired_labels"],
         settings=load_recipe(request.param).localization,
     )
-    losses.total.backward()  # type: ignore[no-untyped-call]
+    torch.autograd.backward(losses.total)
     return losses, outputs
 
 

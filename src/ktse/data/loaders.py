@@ -1,12 +1,7 @@
-"""Batches for the training of the localizer.
-
-Every draw is keyed by (random_seed, epoch, position in the epoch), never by a stream that runs on: a resumed run, or
-another number of processes that read or train, sees the very same images.
-"""
+"""Batches for the training of the localizer."""
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -17,10 +12,11 @@ from torch import Tensor
 
 from ktse.config import LocalizationSettings, Recipe
 from ktse.data.dataset import Dataset
+from ktse.data.epochs import Draw, check_batch_size, keyed_generator, positions_of, shuffled
 from ktse.data.pairs import paste_region, pick_pair
 from ktse.data.read_ahead import read_ahead
 from ktse.data.transforms import augment
-from ktse.errors import DataError, RecipeError
+from ktse.errors import DataError
 from ktse.types import PairBatch
 
 
@@ -48,7 +44,7 @@ def localizer_batches(
         RecipeError: The batch does not divide into the processes.
     """
     check_trainable(dataset, recipe, world_size=world_size)
-    order = _generator(recipe, _Draw.ORDER, epoch, 0).permutation(len(dataset))
+    order = shuffled(len(dataset), recipe.runtime.random_seed, epoch)
     plan = _EpochPlan(dataset, recipe, epoch, rank, world_size, order)
     steps = range(start_step, steps_per_epoch(dataset, recipe, epoch=epoch))
     return read_ahead(plan.read, steps, workers=recipe.runtime.workers)
@@ -84,31 +80,8 @@ def check_trainable(dataset: Dataset, recipe: Recipe, *, world_size: int = 1) ->
         ("batch_size", settings.warm_up_epochs, settings.epochs),
     ):
         size = getattr(settings, name)
-        if epoch < last and len(dataset) < size:
-            raise DataError(
-                f"{dataset.name}, split '{dataset.split}', has {len(dataset)} images, "
-                f"localization.{name} asks for {size} at once.",
-                remedy=f"Add images or set localization.{name}={len(dataset)}.",
-            )
-        if epoch < last and size % world_size:
-            raise RecipeError(
-                f"localization.{name} is {size}, which does not divide into {world_size} processes.",
-                remedy=f"Set it to a multiple of {world_size}.",
-            )
-
-
-class _Draw(enum.IntEnum):
-    """What a random number is for."""
-
-    ORDER = 0
-    ANCHOR = 1
-    PAIR = 2
-    PASTE = 3
-
-
-def _generator(recipe: Recipe, draw: _Draw, epoch: int, position: int) -> np.random.Generator:
-    # All keys have the same length: numpy takes (1, 2) and (1, 2, 0) for the same key.
-    return np.random.default_rng([recipe.runtime.random_seed, epoch, draw, position])
+        if epoch < last:
+            check_batch_size(dataset, f"localization.{name}", size, world_size=world_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +97,8 @@ class _EpochPlan:
 
     def read(self, step: int) -> PairBatch:
         """Read this process's part of a step."""
-        share = batch_size(self.recipe.localization, epoch=self.epoch) // self.world_size
-        first = (step * self.world_size + self.rank) * share
-        positions = range(first, first + share)
+        size = batch_size(self.recipe.localization, epoch=self.epoch)
+        positions = positions_of(step, size, rank=self.rank, world_size=self.world_size)
         anchors = [self._anchor(position) for position in positions]
         paired = positions[: self._num_pairs()]
         pairs = [self._pair(position) for position in paired]
@@ -136,10 +108,12 @@ class _EpochPlan:
 
     def _anchor(self, position: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         index = int(self.order[position])
-        return self._augmented(index, _generator(self.recipe, _Draw.ANCHOR, self.epoch, position))
+        return self._augmented(
+            index, keyed_generator(self.recipe.runtime.random_seed, Draw.IMAGE, self.epoch, position)
+        )
 
     def _pair(self, position: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        generator = _generator(self.recipe, _Draw.PAIR, self.epoch, position)
+        generator = keyed_generator(self.recipe.runtime.random_seed, Draw.PAIR, self.epoch, position)
         index = pick_pair(self.dataset.tags, int(self.order[position]), generator)
         return self._augmented(index, generator)
 
@@ -158,7 +132,9 @@ class _EpochPlan:
         if settings.join != "cutmix":
             return None
         regions = [
-            paste_region(settings.crop_size, _generator(self.recipe, _Draw.PASTE, self.epoch, position))
+            paste_region(
+                settings.crop_size, keyed_generator(self.recipe.runtime.random_seed, Draw.PASTE, self.epoch, position)
+            )
             for position in positions
         ]
         shape = (len(regions), 1, settings.crop_size, settings.crop_size)

@@ -23,7 +23,7 @@ def make_fabric(runtime: RuntimeSettings) -> Fabric:
         A launched Fabric; `global_rank` and `world_size` say which share of the images is ours.
     """
     from lightning_fabric import Fabric
-    from lightning_fabric.strategies import DDPStrategy
+    from lightning_fabric.strategies.ddp import DDPStrategy
 
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     local_size = int(os.environ.get("LOCAL_WORLD_SIZE", str(world_size)))

@@ -1,12 +1,7 @@
-"""Batches for the training of the segmenter.
-
-Every draw is keyed by (random seed, epoch, position in the epoch), never by a stream that runs on: a resumed run, or
-another number of processes that read or train, sees the very same crops.
-"""
+"""Batches for the training of the segmenter."""
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,9 +12,10 @@ from torch import Tensor
 
 from ktse.config import Recipe, SegmentationSettings
 from ktse.data.dataset import Dataset
+from ktse.data.epochs import Draw, check_batch_size, keyed_generator, positions_of, shuffled
 from ktse.data.read_ahead import read_ahead
 from ktse.data.transforms import normalize
-from ktse.errors import DataError, RecipeError
+from ktse.errors import DataError
 from ktse.segmentation.crops import random_resized_crop
 from ktse.segmentation.labels import ReadLabels
 
@@ -64,7 +60,7 @@ def segmentation_batches(
     Raises:
         DataError: An image or its labels cannot be read, or do not fit together.
     """
-    order = _generator(recipe, _Draw.ORDER, epoch, 0).permutation(len(dataset))
+    order = shuffled(len(dataset), recipe.runtime.random_seed, epoch)
     plan = _EpochPlan(dataset, recipe, read_labels, epoch, rank, world_size, order)
     steps = range(start_step, steps_per_epoch(dataset, recipe.segmentation))
     return read_ahead(plan.read, steps, workers=recipe.runtime.workers)
@@ -82,32 +78,13 @@ def check_batches(dataset: Dataset, settings: SegmentationSettings, *, world_siz
         DataError: Fewer images than a batch.
         RecipeError: A batch does not divide into the processes and their micro-batches.
     """
-    size = settings.batch_size
-    if len(dataset) < size:
-        raise DataError(
-            f"{dataset.name}, split '{dataset.split}', has {len(dataset)} images, "
-            f"segmentation.batch_size asks for {size} at once.",
-            remedy=f"Add images or set segmentation.batch_size={len(dataset)}.",
-        )
-    parts = world_size * settings.micro_batches
-    if size % parts:
-        raise RecipeError(
-            f"segmentation.batch_size is {size}, which does not divide into {world_size} processes with "
-            f"{settings.micro_batches} micro-batches each.",
-            remedy=f"Set it to a multiple of {parts}.",
-        )
-
-
-class _Draw(enum.IntEnum):
-    """What a random number is for."""
-
-    ORDER = 0
-    CROP = 1
-
-
-def _generator(recipe: Recipe, draw: _Draw, epoch: int, position: int) -> np.random.Generator:
-    # All keys have the same length: numpy takes (1, 2) and (1, 2, 0) for the same key.
-    return np.random.default_rng([recipe.runtime.random_seed, epoch, draw, position])
+    check_batch_size(
+        dataset,
+        "segmentation.batch_size",
+        settings.batch_size,
+        world_size=world_size,
+        micro_batches=settings.micro_batches,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +101,16 @@ class _EpochPlan:
 
     def read(self, step: int) -> SegmentationBatch:
         """Read this process's part of a step."""
-        share = self.recipe.segmentation.batch_size // self.world_size
-        first = (step * self.world_size + self.rank) * share
-        crops = [self._crop(position) for position in range(first, first + share)]
+        size = self.recipe.segmentation.batch_size
+        positions = positions_of(step, size, rank=self.rank, world_size=self.world_size)
+        crops = [self._crop(position) for position in positions]
         images = np.stack([image for image, _ in crops]).transpose(0, 3, 1, 2)  # (B, H, W, 3) -> (B, 3, H, W)
         labels = np.stack([labels for _, labels in crops])
         return SegmentationBatch(torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(labels))
 
     def _crop(self, position: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         index, settings = int(self.order[position]), self.recipe.segmentation
-        generator = _generator(self.recipe, _Draw.CROP, self.epoch, position)
+        generator = keyed_generator(self.recipe.runtime.random_seed, Draw.IMAGE, self.epoch, position)
         image, labels = self.dataset.image(index), self.read_labels(index)
         if labels is None:
             labels = np.full(image.shape[:2], self.dataset.classes.ignore_index)

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from ktse.data.epochs import Draw, check_batch_size, keyed_generator, positions_of, shuffled
+from ktse.data.shapes import Shapes
+from ktse.errors import DataError, RecipeError
+
+
+def test_no_two_places_draw_the_same() -> None:
+    places = itertools.product(range(2), Draw, range(3), range(4))
+    numbers = [keyed_generator(*place).random() for place in places]
+    assert len(set(numbers)) == len(numbers) == 2 * 4 * 3 * 4
+
+
+def test_an_epoch_goes_through_all_images_in_an_order_of_its_own() -> None:
+    orders = [tuple(shuffled(20, 5, epoch)) for epoch in range(3)]
+    assert all(sorted(order) == list(range(20)) for order in orders)
+    assert len(set(orders)) == 3
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 4])
+def test_processes_cut_every_batch_among_themselves(world_size: int) -> None:
+    for step in range(3):
+        shares = [positions_of(step, 8, rank=rank, world_size=world_size) for rank in range(world_size)]
+        assert [position for share in shares for position in share] == list(range(8 * step, 8 * step + 8))
+
+
+def test_impossible_batches_are_refused() -> None:
+    data = Shapes(count=6)
+    check_batch_size(data, "a.b", 6, world_size=3, micro_batches=2)
+    with pytest.raises(DataError, match=r"has 6 images, a\.b asks for 8"):
+        check_batch_size(data, "a.b", 8, world_size=1)
+    with pytest.raises(
+        RecipeError, match=r"a\.b is 6, which does not divide into 2 processes with 2 micro-batches each"
+    ):
+        check_batch_size(data, "a.b", 6, world_size=2, micro_batches=2)
