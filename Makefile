@@ -30,7 +30,8 @@ demo: $(READY)
 # Coverage is recorded here and judged by `make check`; a failed run leaves no record.
 test: $(READY)
 	@rm -f .coverage .coverage.*
-	$(ONE_THREAD) $(BIN)/python -m pytest --cov --cov-report= --cov-fail-under=0 --durations=10 --durations-min=1 \
+	$(ONE_THREAD) $(BIN)/python -m pytest --numprocesses auto --dist loadfile \
+		--cov --cov-report= --cov-fail-under=0 --durations=10 --durations-min=1 \
 		|| { code=$$?; rm -f .coverage; exit $$code; }
 
 .coverage: $(SOURCES)

@@ -137,3 +137,24 @@ def test_a_diverging_training_stops_with_the_name_of_the_loss(world: Shapes, tin
     wild = replace(tiny, localization={"learning_rate": 1e12, "gradient_clip": None, "epochs": 2})
     with pytest.raises(GuardError, match="classification"):
         train_localizer(world, wild, run=RunDirectory(tmp_path))
+
+
+def test_mixed_precision_stays_near_full_precision(world: Shapes, tiny: Recipe, tmp_path: Path) -> None:
+    recipe = replace(tiny, runtime={"precision": "bf16-mixed"})
+    run = RunDirectory(tmp_path)
+    network = train_localizer(world, recipe, run=run)
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+    full = RunDirectory(tmp_path / "full")
+    train_localizer(world, tiny, run=full)
+    for mixed, exact in zip(log(run), log(full), strict=True):
+        assert mixed["losses"]["classification"] == pytest.approx(exact["losses"]["classification"], rel=0.05)
+
+
+def test_micro_batches_do_not_change_what_is_learned(world: Shapes, tiny: Recipe, tmp_path: Path) -> None:
+    """Of the warm-up, whose loss is a mean over images; norm layers see other batches, so they are frozen."""
+    frozen = {"normalization_layers": "frozen", "epochs": 1}
+    whole, parts = RunDirectory(tmp_path / "whole"), RunDirectory(tmp_path / "parts")
+    train_localizer(world, replace(tiny, localization=frozen), run=whole)
+    train_localizer(world, replace(tiny, localization={**frozen, "micro_batches": 3}), run=parts)
+    for a, b in zip(log(whole), log(parts), strict=True):
+        assert a["losses"]["total"] == pytest.approx(b["losses"]["total"], rel=1e-4)

@@ -106,3 +106,15 @@ BAD = {
 def test_wrong_input_is_named(scores, present, truth, message):
     with pytest.raises(DataError, match=message):
         sweep(scores, np.array(present, np.int64), truth, [0.5], CLASSES)
+
+
+def test_tensors_and_lists_do_as_well() -> None:
+    import torch
+
+    scores, truth = np.random.default_rng(3).random((2, 4, 5)), np.random.default_rng(4).integers(0, 4, (4, 5))
+    expected = sweep(scores, np.array([0, 2]), truth, np.array([0.3, 0.6]), 3)
+    tensors = sweep(
+        torch.from_numpy(scores), torch.tensor([0, 2]), torch.from_numpy(truth), torch.tensor([0.3, 0.6]), 3
+    )
+    np.testing.assert_array_equal(tensors, expected)
+    np.testing.assert_array_equal(sweep(scores, [0, 2], truth, [0.3, 0.6], 3), expected)

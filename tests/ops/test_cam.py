@@ -10,6 +10,7 @@ from torch import Tensor
 from ktse.ops.cam import (
     EPSILON,
     Normalization,
+    full_size_scores,
     max_normalize,
     min_max_normalize,
     normalize,
@@ -19,6 +20,7 @@ from ktse.ops.cam import (
     strongest_activation,
 )
 from ktse.ops.resize import resize_to
+from ktse.types import CamSet
 
 NAMES: tuple[Normalization, ...] = get_args(Normalization)
 TAGS = torch.tensor([[0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
@@ -138,3 +140,15 @@ def test_strongest_activation_ignores_the_order_of_classes(cam: Tensor) -> None:
 def test_strongest_activation_commutes_with_mirroring(cam: Tensor) -> None:
     mirrored = strongest_activation(cam.flip(-1), TAGS, size=(6, 9))
     torch.testing.assert_close(mirrored, strongest_activation(cam, TAGS, size=(6, 9)).flip(-1))
+
+
+@pytest.mark.parametrize("size", [(9, 9), (4, 13)], ids=["up", "odd"])
+def test_constant_maps_stay_constant_at_full_size(size: tuple[int, int]) -> None:
+    scores = full_size_scores(CamSet(np.full((2, 3, 4), 0.25, np.float16), np.array([0, 1]), size))
+    assert tuple(scores.shape) == (2, *size)
+    torch.testing.assert_close(scores, torch.full_like(scores, 0.25))
+
+
+def test_no_class_gives_no_map() -> None:
+    none = CamSet(np.zeros((0, 2, 2), np.float16), np.zeros(0, np.int64), (6, 5))
+    assert tuple(full_size_scores(none).shape) == (0, 6, 5)

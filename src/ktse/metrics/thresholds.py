@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,15 @@ from ktse.errors import DataError
 from ktse.metrics.confusion import LabelMap, confusion_matrix
 from ktse.types import IGNORE_INDEX
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 def sweep(
-    scores: NDArray[np.floating[Any]],
-    present: NDArray[np.integer[Any]],
-    truth: LabelMap,
-    thresholds: Sequence[float] | NDArray[np.floating[Any]],
+    scores: NDArray[np.floating[Any]] | Tensor,
+    present: Sequence[int] | NDArray[np.integer[Any]] | Tensor,
+    truth: LabelMap | Tensor,
+    thresholds: Sequence[float] | NDArray[np.floating[Any]] | Tensor,
     num_classes: int,
     ignore_index: int = IGNORE_INDEX,
 ) -> NDArray[np.int64]:
@@ -31,7 +34,7 @@ def sweep(
     strongest class and the number of thresholds that it exceeds; running sums over that number give all matrices.
 
     Args:
-        scores: (P, H, W) scores of the present classes, any float type.
+        scores: (P, H, W) scores of the present classes, any float type; arrays or CPU tensors, here and below.
         present: (P,) these classes, 0 .. K-1.
         truth: (H, W) label map.
         thresholds: (T,) in any order.
@@ -50,13 +53,13 @@ def sweep(
         >>> matrices.tolist()
         [[[0, 1], [0, 1]], [[1, 0], [0, 1]], [[1, 0], [1, 0]]]
     """
-    num_labels = num_classes + 1
-    steps = len(thresholds)
+    scores, truth, present = np.asarray(scores), np.asarray(truth), np.asarray(present, np.int64)
+    num_labels, steps = num_classes + 1, len(thresholds)
     _check(scores, present, truth, num_classes)
     if len(present) == 0:
         background = confusion_matrix(truth, np.zeros_like(truth), num_labels, ignore_index)
         return np.repeat(background[None], steps, axis=0)
-    rounded = np.asarray(thresholds, scores.dtype)
+    rounded = np.asarray(thresholds).astype(scores.dtype)
     order = np.argsort(rounded, kind="stable")
     counted = truth != ignore_index
     strongest = scores.argmax(0)
