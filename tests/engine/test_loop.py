@@ -166,13 +166,14 @@ def test_a_loss_that_is_not_finite_stops_and_is_named(tmp_path: Path) -> None:
     assert len(records(tmp_path)) == 3
 
 
-def test_split_keeps_optional_fields_and_all_images() -> None:
+def test_every_image_stays_beside_its_pair() -> None:
     from ktse.types import PairBatch
 
-    batch = PairBatch(
-        torch.arange(5.0).reshape(5, 1, 1, 1), torch.zeros(5, 2), torch.zeros(2, 3, 1, 1), torch.zeros(2, 2)
-    )
+    numbers = torch.arange(8.0)
+    batch = PairBatch(numbers, numbers + 10, numbers[:4] + 100, numbers[:4] + 110)
     parts = split_batch(batch, 2)
-    assert [len(part.images) for part in parts] == [3, 2]
-    assert torch.equal(torch.cat([part.images for part in parts]), batch.images)
-    assert all(part.paste_region is None for part in parts)
+    assert sorted(torch.cat([part.images for part in parts]).tolist()) == numbers.tolist()
+    for part in parts:
+        assert torch.equal(part.tags, part.images + 10)
+        assert torch.equal(part.paired_images, part.images[: len(part.paired_images)] + 100)
+        assert part.paste_region is None

@@ -46,7 +46,7 @@ def start(*arguments: str | Path, torchrun: int = 0) -> subprocess.Popen[str]:
     return subprocess.Popen(command, text=True, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def finish(process: subprocess.Popen[str], *, timeout: float = 120) -> tuple[int, str, str]:
+def finish(process: subprocess.Popen[str], *, timeout: float = 300) -> tuple[int, str, str]:
     """Wait for a process and return exit code, standard output and standard error."""
     out, err = process.communicate(timeout=timeout)
     return process.returncode, out, err

@@ -30,7 +30,7 @@ def steps(run: RunDirectory) -> list[tuple[int, int]]:
 def test_goes_on_at_the_next_step(tiny_file: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
     run = RunDirectory(tmp_path / "run")
     process = start("run", tiny_file, "--out", run.root)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while len(steps(run)) < 6 and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(number)

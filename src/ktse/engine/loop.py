@@ -38,7 +38,7 @@ class Plan:
         batches: (epoch, first step) to the batches of this process, from that step on; a batch is a frozen dataclass
             of tensors whose first axis counts images (or pairs).
         schedule: Learning rate over all steps.
-        micro_batches: Parts into which a batch is cut; gradients are summed over them.
+        micro_batches: Parts that a batch is dealt out to; gradients are summed over them.
         gradient_clip: Largest norm of the gradient, or None.
         random_seed: Random seed of dropout, keyed by step.
         checkpoint: File from which a stopped training goes on.
@@ -154,7 +154,9 @@ class _Plain(nn.Module):
 
 
 def split_batch(batch: Any, parts: int) -> list[Any]:
-    """Cut every tensor of a batch along its first axis into at most `parts` equal pieces.
+    """Deal the images of a batch out to at most `parts` smaller batches, as cards are dealt.
+
+    The first images of a batch may have partners, such as pairs; dealt out in turn, each keeps its own.
 
     Example:
         >>> from ktse.types import PairBatch
@@ -164,12 +166,10 @@ def split_batch(batch: Any, parts: int) -> list[Any]:
     """
     if parts == 1:
         return [batch]
-    pieces = {
-        name: (value.tensor_split(parts) if value is not None else None) for name, value in _fields(batch).items()
-    }
+    fields = _fields(batch)
     return [
-        type(batch)(**{name: (value[number] if value is not None else None) for name, value in pieces.items()})
-        for number in range(parts)
+        type(batch)(**{name: (value[part::parts] if value is not None else None) for name, value in fields.items()})
+        for part in range(parts)
     ]
 
 
