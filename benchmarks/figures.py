@@ -76,7 +76,7 @@ def anchor_activation(recipe: Recipe, dataset: Dataset, localizer: Localizer, co
     for index in range(count):
         partner = pick_pair(dataset.tags, index, np.random.default_rng(index))
         anchor, pair = (_tensor(dataset.image(number), recipe) for number in (index, partner))
-        present = torch.from_numpy(dataset.tags[index])
+        present = torch.from_numpy(dataset.tags[index].copy())
         cam = localizer(anchor).cam[:, present].relu()
         joint = localizer(join_pairs(anchor, pair)).cam[:, present].relu()
         alone += cam.mean().item() / count
@@ -95,15 +95,15 @@ def draw_phenomenon(runs: Path, path: Path, result: Path, count: int) -> None:
     rows = {}
     for row, title in PHENOMENON_ROWS.items():
         alone, joined = anchor_activation(*open_row(runs, row), count)
-        rows[row] = {"title": title, "alone": alone, "joint": joined, "kept_share": joined / alone}
+        rows[row] = {"title": title, "alone": alone, "joint": joined, "kept, %": 100 * joined / alone}
     write_json(result, {**provenance("sie_phenomenon"), "images": count, "rows": rows})
     figure, axis = plt.subplots(figsize=(5, 2.6))
     positions = np.arange(len(rows))
-    axis.bar(positions - 0.2, [1.0] * len(rows), 0.4, label="anchor alone")
-    axis.bar(positions + 0.2, [row["kept_share"] for row in rows.values()], 0.4, label="anchor in a joint image")
+    axis.bar(positions - 0.2, [100.0] * len(rows), 0.4, label="anchor alone")
+    axis.bar(positions + 0.2, [row["kept, %"] for row in rows.values()], 0.4, label="anchor in a joint image")
     axis.set_xticks(positions, [row["title"] for row in rows.values()], fontsize=8)
-    axis.set_ylabel("mean activation,\nrelative to alone", fontsize=8)
-    axis.legend(fontsize=8)
+    axis.set_ylabel("mean activation,\n% of alone", fontsize=8)
+    axis.legend(fontsize=8, loc="lower center")
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)
