@@ -1,4 +1,8 @@
-"""Recipes for people's own images: `ktse run folder/cpu --data MY_FOLDER --out RUN`."""
+"""Recipes for people's own images: `ktse run folder/cpu --data MY_FOLDER --out RUN`.
+
+The new layers learn three times as fast as the trunk. With ten times and a rate of 0.02 the CAMs of a small trunk fell
+to 0 within 40 steps and stayed there: the logits of GPP are quadratic in them, so that at 0 no gradient is left.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ GPU = replace(
         "epochs": 20,
         "horizon": "steps",
         "momentum": 0.9,
-        "head_learning_rate_factor": 10.0,
+        "head_learning_rate_factor": 3.0,
         "gradient_clip": 5.0,
         "loss_ramp": 0.4,
     },
@@ -35,8 +39,8 @@ CPU = replace(
         "crop_size": 160,
         "warm_up_epochs": 4,
         "epochs": 8,
-        "warm_up_batch_size": 16,
-        "learning_rate": 0.02,
+        "warm_up_batch_size": 8,
+        "batch_size": 8,
         "scales": (0.5, 1.0),
     },
     segmentation={
@@ -46,7 +50,7 @@ CPU = replace(
         "crop_area": (0.3, 1.0),
         "epochs": 8,
         "aspp_dilations": (1, 2, 3, 4),
-        "batch_size": 16,
+        "batch_size": 8,
     },
     runtime={"precision": "32-true", "workers": 0},
 )
