@@ -24,6 +24,7 @@ GPU = replace(
         "head_learning_rate_factor": 3.0,
         "gradient_clip": 5.0,
         "loss_ramp": 0.4,
+        "sweep": (0.05, 0.95, 0.05),
     },
     segmentation={"trunk": "resnet50", "trunk_weights": "localization", "epochs": 20},
     runtime={"precision": "bf16-mixed", "workers": 4},
