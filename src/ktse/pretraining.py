@@ -40,8 +40,9 @@ TRAINING_STREAM, VALIDATION_STREAM = 0, 1
 
 PRETRAINING_WORLD = World(own_hue=0.7, own_texture=0.8, body_saturation=(0.3, 0.65))
 """World of the pre-training: its bodies say less about their kind than those of Shapes, so that the trunk does not
-learn bodies before the method does. A trunk that was pre-trained on bodies like those of Shapes had better seeds from
-the plain classifier (+2.9 and +4.0 mIoU on two data sets) and gained nothing from the full method (-1.3 and -0.6)."""
+learn bodies before the method does. With a trunk that was pre-trained on bodies like those of Shapes the plain
+classifier had better seeds and the full method, with settings that were changed later, gained nothing: one training on
+each of two data sets (docs/results.md, working notes)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
