@@ -114,8 +114,10 @@ class LossTerms:
         terms: Name to unweighted 0-d tensor, only of the terms that were computed.
         total: 0-d tensor, the weighted sum that is minimised.
         pseudo_labels: (B, H, W) int64 labels that the step made for itself (255 = ignore), or None.
+        monitors: Name to 0-d tensor of what is watched but not minimised, such as the share of ignored pixels.
     """
 
     terms: Mapping[str, Tensor]
     total: Tensor
     pseudo_labels: Tensor | None = field(default=None)
+    monitors: Mapping[str, Tensor] = field(default_factory=dict)

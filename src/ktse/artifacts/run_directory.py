@@ -23,6 +23,8 @@ STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...], bool]] = {
     "localizer": (("localizer",), TRAINING_SUFFIXES, False),
     "cams": (("cams",), (".npz",), True),
     "seeds": (("seeds",), (".png",), True),
+    "ir_labels": (("ir_labels",), (".png",), True),
+    "irnet": (("irnet",), TRAINING_SUFFIXES, False),
     "masks": (("masks", "confidence"), (".png",), True),
     "segmenter": (("segmenter",), TRAINING_SUFFIXES, False),
     "predictions": (("predictions",), (".png",), True),
@@ -55,6 +57,11 @@ class RunDirectory:
     def localizer(self) -> Path:
         """Folder of the trained localizer."""
         return self.root / "localizer"
+
+    @property
+    def irnet(self) -> Path:
+        """Folder of the trained IRNet."""
+        return self.root / "irnet"
 
     @property
     def segmenter(self) -> Path:
@@ -97,6 +104,10 @@ class RunDirectory:
     def seed(self, id_: str) -> Path:
         """File of the seed of an image."""
         return self._file("seeds", id_, ".png")
+
+    def ir_label(self, id_: str) -> Path:
+        """File of the IR label of an image."""
+        return self._file("ir_labels", id_, ".png")
 
     def mask(self, id_: str) -> Path:
         """File of the pseudo mask of an image."""

@@ -15,6 +15,7 @@ FULL = replace(
     reproduces="Table 5",
     published_value=45.9,
     data={"kind": "coco14", "train_split": "train2014", "score_split": "train2014", "val_split": "val2014"},
+    refinement={"irn": {"foreground_threshold": 0.35}, "untagged_confidence": "random"},
     segmentation={"epochs": 40},
 )
 

@@ -1,8 +1,9 @@
-"""The rows of the ablation (paper Tab. 6) as loss weights: which terms belong to SIE, SSR and MGA."""
+"""What several recipes have in common: the rows of the ablation (paper Tab. 6) as loss weights, the plain segmenter."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from ktse.config import LossWeights
 
@@ -23,6 +24,15 @@ ROWS: dict[str, tuple[str, ...]] = {
     "all": ("SIE", "SSR", "MGA"),
 }
 """Rows of Tab. 6 in the paper's order."""
+
+PLAIN: dict[str, Any] = {
+    "method": "plain",
+    "scales": (1.0,),
+    "view_merge": "mean",
+    "inference_size": None,
+    "use_crf": False,
+}
+"""Settings of `segmentation` for quick work: one network, cross-entropy, each image seen once at its own size."""
 
 
 def weights_with(components: Collection[str], full: LossWeights | None = None) -> dict[str, float]:

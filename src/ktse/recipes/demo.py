@@ -10,7 +10,7 @@ trunk comes pre-trained on drawn things of other classes, as ImageNet is for VOC
 from __future__ import annotations
 
 from ktse.config import Recipe, replace
-from ktse.recipes.components import ROWS, weights_with
+from ktse.recipes.components import PLAIN, ROWS, weights_with
 
 FULL = replace(
     Recipe(),
@@ -46,7 +46,9 @@ FULL = replace(
         "scales": (0.5, 1.0, 1.5),
         "sweep": (0.05, 0.80, 0.01),
     },
+    refinement={"steps": ("par",)},
     segmentation={
+        **PLAIN,
         "trunk": "demo",
         "trunk_weights": "demo",
         "output_stride": 4,

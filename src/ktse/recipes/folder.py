@@ -7,6 +7,7 @@ to 0 within 40 steps and stayed there: the logits of GPP are quadratic in them, 
 from __future__ import annotations
 
 from ktse.config import Recipe, replace
+from ktse.recipes.components import PLAIN
 
 GPU = replace(
     Recipe(),
@@ -26,7 +27,8 @@ GPU = replace(
         "loss_ramp": 0.4,
         "sweep": (0.05, 0.95, 0.05),
     },
-    segmentation={"trunk": "resnet50", "trunk_weights": "localization", "epochs": 20},
+    refinement={"steps": ("par",)},
+    segmentation={**PLAIN, "trunk": "resnet50", "trunk_weights": "localization", "epochs": 20},
     runtime={"precision": "bf16-mixed", "workers": 4},
 )
 

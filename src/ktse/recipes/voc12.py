@@ -40,7 +40,7 @@ def recipes() -> list[Recipe]:
             name="voc12/published",
             summary="Published code to the letter.",
             localization=PUBLISHED,
-            segmentation={"epochs": 100},
+            segmentation={"epochs": 100, "crf_image": "wrapped"},
         ),
         replace(FULL, name="voc12/paper", summary="The paper's formulas to the letter.", localization=PAPER),
         *rows,
