@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,17 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ktse.errors import DataError, InputError
-from ktse.ops.dense_crf import dense_crf, mean_field, pairwise_kernels, unary_from_labels
-from reference.dense_crf_oracle import exact_kernel, image_features, lattice_kernel, mean_field_by_loops
+from ktse.ops.dense_crf import checked_pixels, dense_crf, dense_crfs, unary_from_labels
+from reference.dense_crf_oracle import (
+    by_pydensecrf,
+    exact_kernel,
+    image_features,
+    lattice_kernel,
+    mean_field_by_loops,
+)
 
 IR_LABEL = {"gaussian": (3, 3), "bilateral": (50, 5, 10)}  # REFERENCE 5.2
 CAM = {"gaussian": (3, 3), "bilateral": (80, 13, 10)}  # REFERENCE 4.1
@@ -53,17 +59,19 @@ def photograph(number: int, height: int, width: int) -> np.ndarray:
         return np.array(image.convert("RGB").resize((width, height)))
 
 
-class TestAgainstLoops:
-    def test_mean_field_with_any_kernels(self) -> None:
-        rng = np.random.default_rng(0)
-        kernels = [(rng.random((12, 12)).astype(np.float32) / 12, cost) for cost in (2.0, 5.0)]
-        probabilities = rng.dirichlet(np.ones(3), 12).astype(np.float32)
-        probabilities[0] = [0, 0, 1]
-        steps = [(lambda values, kernel=kernel: torch.from_numpy(kernel) @ values, cost) for kernel, cost in kernels]
-        ours = mean_field(torch.from_numpy(probabilities), steps, iterations=4)
-        expected = mean_field_by_loops(probabilities.astype(float), kernels, 4)
-        np.testing.assert_allclose(ours.numpy(), expected, atol=1e-5)
+class Results(TorchDispatchMode):
+    """Adds up the bytes of everything that torch returns."""
 
+    size = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), settings: Any = None) -> Any:
+        results = function(*arguments, **(settings or {}))
+        for result in results if isinstance(results, tuple | list) else [results]:
+            self.size += result.nbytes if isinstance(result, Tensor) else 0
+        return results
+
+
+class TestAgainstLoops:
     def test_whole_on_a_lattice_of_dictionaries(self) -> None:
         image, given = drawing(8, 9), scores(3, 8, 9)
         ours = dense_crf(image, given, iterations=5, gaussian=(2.3, 3), bilateral=(7.1, 11.3, 6))
@@ -75,20 +83,27 @@ class TestAgainstLoops:
         np.testing.assert_allclose(ours.reshape(3, -1).T.numpy(), expected, atol=1e-4)
 
     @pytest.mark.parametrize(
-        "settings", [SPATIAL, CAM, IR_LABEL], ids=["place alone", "wide colours", "narrow colours"]
+        ("settings", "same_labels", "difference"),
+        [(SPATIAL, 0.995, 0.003), (PREDICTION, 0.985, 0.01), (CAM, 0.985, 0.01), (IR_LABEL, 0.98, 0.015)],
+        ids=["place alone", "prediction", "cam", "ir label"],
     )
-    def test_error_of_the_lattice(self, settings: dict[str, Any]) -> None:
-        """Against the exact Gaussian over all pairs: rarely another label, but pixels of rare colours differ."""
-        image, given = drawing(20, 24), scores(3, 20, 24)
-        exact = []
-        if settings["gaussian"]:
-            exact.append((exact_kernel(image_features(image, settings["gaussian"][0])), settings["gaussian"][1]))
-        if settings["bilateral"]:
-            exact.append((exact_kernel(image_features(image, *settings["bilateral"][:2])), settings["bilateral"][2]))
-        expected = mean_field_by_loops(given.reshape(3, -1).T.numpy().astype(float), exact, 5)
-        ours = dense_crf(image, given, iterations=5, **settings).reshape(3, -1).T.numpy()
-        assert (ours.argmax(1) == expected.argmax(1)).mean() >= 0.99
-        assert np.abs(ours - expected).mean() <= 0.005
+    def test_error_of_the_lattice(self, settings: dict[str, Any], same_labels: float, difference: float) -> None:
+        """Against the exact Gaussians over all pairs, the mean of three drawings; `dense_crf` states the figures."""
+        agreements, differences = [], []
+        for seed in range(3):
+            image, given = drawing(24, 32, seed=seed), scores(3, 24, 32, seed=seed)
+            exact = []
+            if settings["gaussian"]:
+                exact.append((exact_kernel(image_features(image, settings["gaussian"][0])), settings["gaussian"][1]))
+            if settings["bilateral"]:
+                kernel = exact_kernel(image_features(image, *settings["bilateral"][:2]))
+                exact.append((kernel, settings["bilateral"][2]))
+            expected = mean_field_by_loops(given.reshape(3, -1).T.numpy().astype(float), exact, 10)
+            ours = dense_crf(image, given, **settings).reshape(3, -1).T.numpy()
+            agreements.append((ours.argmax(1) == expected.argmax(1)).mean())
+            differences.append(np.abs(ours - expected).mean())
+        assert np.mean(agreements) >= same_labels
+        assert np.mean(differences) <= difference
 
 
 # height, width, labels, settings, hard labels in place of probabilities, photograph in place of a drawing
@@ -119,21 +134,6 @@ CASES = {
 }
 
 
-def library(image: np.ndarray, energy: np.ndarray, settings: dict[str, Any], *, iterations: int = 10) -> np.ndarray:
-    """What pydensecrf2 makes of a unary energy (L, H * W)."""
-    crf = pytest.importorskip("pydensecrf.densecrf", reason="pydensecrf2 is not installed (extra crf)")
-    height, width = image.shape[:2]
-    field = crf.DenseCRF2D(width, height, len(energy))
-    field.setUnaryEnergy(np.ascontiguousarray(energy, np.float32))
-    if settings["gaussian"]:
-        sxy, compat = settings["gaussian"]
-        field.addPairwiseGaussian(sxy=sxy, compat=compat)
-    if settings["bilateral"]:
-        sxy, srgb, compat = settings["bilateral"]
-        field.addPairwiseBilateral(sxy=sxy, srgb=srgb, rgbim=image, compat=compat)
-    return np.array(field.inference(iterations)).reshape(-1, height, width)
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_against_pydensecrf(name: str) -> None:
     utils = pytest.importorskip("pydensecrf.utils", reason="pydensecrf2 is not installed (extra crf)")
@@ -146,7 +146,7 @@ def test_against_pydensecrf(name: str) -> None:
         hard_labels = given.argmax(0)
         energy = utils.unary_from_labels(hard_labels.numpy(), labels, gt_prob=0.7, zero_unsure=False)
         given = unary_from_labels(hard_labels, labels)
-    expected = library(image, energy, settings)
+    expected = by_pydensecrf(image, energy, settings)
     ours = dense_crf(image, given, **settings).numpy()
     assert (ours.argmax(0) == expected.argmax(0)).mean() >= 0.999
     assert np.abs(ours - expected).max() <= 1e-3
@@ -157,7 +157,7 @@ def test_small_dark_images_against_pydensecrf() -> None:
     for number, (height, width) in enumerate([(5, 9), (11, 7), (13, 10), (21, 13)]):
         image = drawing(height, width, seed=number, brightness=0) // 2
         given = scores(3, height, width, seed=number)
-        expected = library(image, -np.log(given.numpy().reshape(3, -1)), IR_LABEL)
+        expected = by_pydensecrf(image, -np.log(given.numpy().reshape(3, -1)), IR_LABEL)
         np.testing.assert_allclose(dense_crf(image, given, **IR_LABEL).numpy(), expected, atol=1e-3)
 
 
@@ -190,27 +190,46 @@ class TestProperties:
         labels = torch.zeros(6, 7, dtype=torch.long)
         assert torch.equal(dense_crf(drawing(6, 7), unary_from_labels(labels, 1)), torch.ones(1, 6, 7))
 
-    def test_kernels_serve_many_mean_fields_and_calls_leave_no_trace(self) -> None:
-        image, given = drawing(12, 14), scores(3, 12, 14)
-        first = dense_crf(image, given, **IR_LABEL)
-        kernels = pairwise_kernels(image, **IR_LABEL)
+    def test_several_at_once_are_each_alone_and_calls_leave_no_trace(self) -> None:
+        image = drawing(12, 14)
+        several = [scores(3, 12, 14), unary_from_labels(scores(2, 12, 14, seed=1).argmax(0), 2).double()]
+        alone = [dense_crf(image, given, **IR_LABEL) for given in several]
         for _ in range(2):
-            shared = mean_field(given.reshape(3, -1).T, kernels, iterations=10)
-            assert torch.equal(shared.T.reshape(3, 12, 14), first)
+            together = dense_crfs(image, several, **IR_LABEL)
+            assert [refined.dtype for refined in together] == [torch.float32, torch.float64]
+            assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(together, alone, strict=True))
+        assert dense_crfs(image, []) == []
+
+    def test_a_call_repeats_to_the_bit(self) -> None:
+        image, given = drawing(30, 40), scores(3, 30, 40)
+        assert torch.equal(dense_crf(image, given), dense_crf(image, given))
 
     def test_large_costs_do_not_overflow(self) -> None:
         refined = dense_crf(drawing(10, 12), scores(3, 10, 12), gaussian=(3, 500), bilateral=(50, 5, 500))
         assert bool(refined.isfinite().all())
 
     def test_memory_is_linear_in_the_pixels(self) -> None:
-        peaks = []
+        sizes = []
         for factor in (1, 2):
             image, given = drawing(60 * factor, 80 * factor), scores(3, 60 * factor, 80 * factor)
-            tracemalloc.start()
-            dense_crf(image, given, iterations=1)
-            peaks.append(tracemalloc.get_traced_memory()[1])
-            tracemalloc.stop()
-        assert peaks[1] < 4.5 * peaks[0]
+            with Results() as results:
+                dense_crf(image, given, iterations=1)
+            sizes.append(results.size)
+        assert sizes[0] > 60 * 80 * 3 * 4
+        assert sizes[1] < 4.5 * sizes[0]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("settings", [IR_LABEL, CAM, PREDICTION], ids=["ir label", "cam", "prediction"])
+@pytest.mark.parametrize(("height", "width", "labels"), [(8, 8, 2), (61, 47, 4), (120, 160, 21)])
+def test_the_same_on_a_gpu(height: int, width: int, labels: int, settings: dict[str, Any]) -> None:
+    image, given = drawing(height, width), scores(labels, height, width)
+    refined = dense_crf(image, given.cuda(), **settings)
+    assert refined.is_cuda
+    assert torch.equal(refined, dense_crf(image, given.cuda(), **settings))
+    assert torch.allclose(refined.cpu(), dense_crf(image, given, **settings), atol=1e-4)
+    there = dense_crfs(image, [given], **settings, device="cuda")[0]
+    assert torch.allclose(there, refined.cpu(), atol=1e-5)
 
 
 class TestUnaryFromLabels:
@@ -257,3 +276,8 @@ WRONG: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
 def test_wrong_input(image: Any, probabilities: Tensor, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         dense_crf(image, probabilities, **settings)
+
+
+def test_an_error_calls_things_by_their_name() -> None:
+    with pytest.raises(InputError, match="scores are not all finite"):
+        checked_pixels(IMAGE, [GOOD, GOOD / 0 * 0], name="scores")

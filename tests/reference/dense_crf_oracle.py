@@ -1,11 +1,17 @@
-"""Slow readable oracles of the dense CRF: the exact Gaussian, the lattice as a dictionary, the mean field in loops."""
+"""Oracles of the dense CRF.
+
+The exact Gaussian, the lattice as a dictionary and the mean field in loops are slow and readable; pydensecrf2 is the
+library that published code runs.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import pytest
 
 
 def normalized(kernel: np.ndarray) -> np.ndarray:
@@ -19,10 +25,11 @@ def exact_kernel(features: np.ndarray) -> np.ndarray:
     return normalized(np.exp(-((features[:, None] - features[None]) ** 2).sum(-1) / 2))
 
 
-def lattice_kernel(features: np.ndarray) -> np.ndarray:
+def lattice_kernel(features: np.ndarray, carrying: int | None = None) -> np.ndarray:
     """The kernel of the permutohedral lattice, one point after the other (Adams, Baek & Davis 2010, section 3).
 
-    Lattice points are tuples of d + 1 integers; weights come from solving for the corners of the simplex.
+    Lattice points are tuples of d + 1 integers; weights come from solving for the corners of the simplex. With
+    `carrying`, points after the first so many touch lattice points but have no values.
     """
     count, dimension = features.shape
     axes = dimension + 1
@@ -42,6 +49,7 @@ def lattice_kernel(features: np.ndarray) -> np.ndarray:
         spread.append(dict(zip(corners, weights, strict=True)))
     touched = {corner for corners in spread for corner in corners}
 
+    count = carrying or count
     kernel = np.zeros((count, count))
     for source in range(count):
         values: dict[tuple[int, ...], float] = dict(spread[source])
@@ -95,11 +103,9 @@ def mean_field_by_loops(
     for _ in range(iterations):
         update = np.zeros_like(marginals)
         for i in range(count):
+            messages = sum(cost * (kernel[i] @ marginals) for kernel, cost in kernels)  # (L,)
             for label in range(labels):
-                pairwise = 0.0
-                for kernel, cost in kernels:
-                    messages = kernel[i] @ marginals  # (L,)
-                    pairwise += cost * sum(messages[other] for other in range(labels) if other != label)
+                pairwise = sum(messages[other] for other in range(labels) if other != label)
                 update[i, label] = np.exp(-unary[i, label] - pairwise)
             update[i] /= update[i].sum()
         marginals = update
@@ -115,3 +121,18 @@ def image_features(image: np.ndarray, sxy: float, srgb: float | None = None) -> 
             colour = [] if srgb is None else [float(value) / srgb for value in image[y, x]]
             rows.append([x / sxy, y / sxy, *colour])
     return np.array(rows)
+
+
+def by_pydensecrf(image: np.ndarray, energy: np.ndarray, settings: dict[str, Any], iterations: int = 10) -> np.ndarray:
+    """What pydensecrf2 makes of a unary energy (L, H * W): (L, H, W); skips the test where it is not installed."""
+    crf = pytest.importorskip("pydensecrf.densecrf", reason="pydensecrf2 is not installed (extra crf)")
+    height, width = image.shape[:2]
+    field = crf.DenseCRF2D(width, height, len(energy))
+    field.setUnaryEnergy(np.ascontiguousarray(energy, np.float32))
+    if settings["gaussian"]:
+        sxy, compat = settings["gaussian"]
+        field.addPairwiseGaussian(sxy=sxy, compat=compat)
+    if settings["bilateral"]:
+        sxy, srgb, compat = settings["bilateral"]
+        field.addPairwiseBilateral(sxy=sxy, srgb=srgb, rgbim=image, compat=compat)
+    return np.array(field.inference(iterations)).reshape(-1, height, width)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, cast
 
@@ -14,12 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ktse.errors import DataError, InputError
+from ktse.ops.mean_field import Kernel, mean_fields
 from ktse.ops.permutohedral import GaussianFilter, build_lattice
 
-Kernel = tuple[Callable[[Tensor], Tensor], float]
-"""A filter of (N, L) values and the weight of its messages: the seam for filters on other devices."""
-
-_SMALLEST_PROBABILITY = 1e-5  # a label that was given 0 can still be won back (default of pydensecrf)
 _BLOCK = 4  # points that pydensecrf handles together
 _SPATIAL_FILTERS = 2  # kept at a time, each about 50 bytes a pixel: data sets alternate between upright and wide images
 
@@ -44,9 +40,14 @@ def dense_crf(
     | c_m | compatibility: what it costs two alike pixels to differ in label (Potts) |
 
     Each kernel is normalised from both sides and j = i takes part, as in the authors' code and in pydensecrf, whose
-    results these are up to rounding. Gaussian sums are approximate (`ktse.ops.permutohedral`); memory is linear in the
-    pixels. The filters run on the CPU; a result on the device of the probabilities is returned. Defaults are those of
-    IR labels (REFERENCE 5.2).
+    results these are up to rounding. Memory is linear in the pixels; all runs on the device of the probabilities.
+    Defaults are those of IR labels (REFERENCE 5.2).
+
+    Gaussian sums are approximate (`ktse.ops.permutohedral`). Against the exact ones over all pairs, on drawings of
+    24x32 px with three labels, 99.8 % of the pixels keep their label with the kernel of place alone and 98.6 % with the
+    defaults; probabilities differ by 0.002 and 0.009 on average. Where two labels are almost balanced a whole region
+    can tip over: in 24 runs on crops of photographs of 20x24 px (three settings, labels and probabilities) the worst
+    kept 65 % of its labels, the mean 97 %.
 
     Args:
         image: (H, W, 3) uint8.
@@ -69,19 +70,47 @@ def dense_crf(
         >>> dense_crf(image, unary_from_labels(labels, 2)).argmax(0)[0]
         tensor([0, 0, 0, 0, 1, 1, 1, 1])
     """
-    pixels = _checked_image(image)
-    height, width = pixels.shape[:2]
-    if probabilities.ndim != 3 or probabilities.shape[1:] != (height, width) or not len(probabilities):
-        raise InputError(
-            f"probabilities are {tuple(probabilities.shape)}, expected (labels, {height}, {width}) as the image."
-        )
-    if not probabilities.is_floating_point() or not bool(probabilities.isfinite().all()):
-        raise InputError(
-            "probabilities are not all finite floating-point numbers.", remedy="Look for NaN in the scores."
-        )
-    flat = probabilities.detach().reshape(len(probabilities), -1).T.to("cpu", torch.float32)  # (N, L)
-    refined = mean_field(flat, pairwise_kernels(pixels, gaussian=gaussian, bilateral=bilateral), iterations=iterations)
-    return refined.T.reshape(probabilities.shape).to(probabilities)
+    return dense_crfs(image, [probabilities], iterations=iterations, gaussian=gaussian, bilateral=bilateral)[0]
+
+
+def dense_crfs(
+    image: Tensor | NDArray[np.uint8],
+    several: Sequence[Tensor],
+    *,
+    iterations: int = 10,
+    gaussian: tuple[float, float] | None = (3.0, 3.0),
+    bilateral: tuple[float, float, float] | None = (50.0, 5.0, 10.0),
+    device: torch.device | str | None = None,
+) -> list[Tensor]:
+    """Refine several label probabilities of one image, each by a CRF of its own: `dense_crf` with the work shared.
+
+    Args:
+        image: (H, W, 3) uint8.
+        several: (L, H, W) probabilities as of `dense_crf`; L may differ.
+        iterations: As of `dense_crf`.
+        gaussian: As of `dense_crf`.
+        bilateral: As of `dense_crf`.
+        device: Where the CRFs run; None stands for the device of the first probabilities.
+
+    Returns:
+        As many (L, H, W), each of dtype and device of its probabilities.
+
+    Raises:
+        InputError: As of `dense_crf`.
+
+    Example:
+        >>> image = np.zeros((6, 8, 3), np.uint8)
+        >>> [refined.shape[0] for refined in dense_crfs(image, [torch.ones(2, 6, 8), torch.ones(3, 6, 8)])]
+        [2, 3]
+    """
+    pixels = checked_pixels(image, several)
+    if not several:
+        return []
+    place = several[0].device if device is None else torch.device(device)
+    kernels = pairwise_kernels(pixels, gaussian=gaussian, bilateral=bilateral, device=place)
+    flat = [given.detach().reshape(len(given), -1).T.to(place, torch.float32) for given in several]  # each (N, L)
+    refined = mean_fields(flat, kernels, iterations=iterations)
+    return [marginals.T.reshape(given.shape).to(given) for marginals, given in zip(refined, several, strict=True)]
 
 
 def unary_from_labels(labels: Tensor | NDArray[np.integer[Any]], num_labels: int, *, confidence: float = 0.7) -> Tensor:
@@ -124,6 +153,7 @@ def pairwise_kernels(
     *,
     gaussian: tuple[float, float] | None,
     bilateral: tuple[float, float, float] | None,
+    device: torch.device | str = "cpu",
 ) -> tuple[Kernel, ...]:
     """Build the kernels of an image once, for as many mean fields as need them.
 
@@ -131,6 +161,7 @@ def pairwise_kernels(
         image: (H, W, 3) uint8.
         gaussian: As of `dense_crf`.
         bilateral: As of `dense_crf`.
+        device: Where they filter.
 
     Raises:
         InputError: A deviation that is not above 0, or so small that the lattice has too many points to number.
@@ -141,74 +172,64 @@ def pairwise_kernels(
         [(torch.Size([20, 2]), 3)]
     """
     height, width = image.shape[:2]
+    place = torch.device(device)
     kernels: list[Kernel] = []
     if gaussian is not None:
         _check_deviations("gaussian", gaussian[:-1])
-        kernels.append((_on_tensors(_spatial_filter(height, width, float(gaussian[0]))), gaussian[-1]))
+        kernels.append((_spatial_filter(height, width, float(gaussian[0]), place), gaussian[-1]))
     if bilateral is not None:
         _check_deviations("bilateral", bilateral[:-1])
         colours = image.reshape(-1, 3).T / np.float32(bilateral[1])
         features = np.concatenate([_places(height, width, bilateral[0]), colours])
-        kernels.append((_on_tensors(_filter_of(features)), bilateral[-1]))
+        kernels.append((_filter_of(features, place), bilateral[-1]))
     return tuple(kernels)
 
 
-def mean_field(probabilities: Tensor, kernels: Sequence[Kernel], *, iterations: int) -> Tensor:
-    """Approximate the marginals of the CRF: the repetition in the docstring of `dense_crf`.
+def checked_pixels(
+    image: Tensor | NDArray[np.uint8], several: Sequence[Tensor], *, name: str = "probabilities"
+) -> NDArray[np.uint8]:
+    """Return the image as an array after a look at what a CRF is given.
 
     Args:
-        probabilities: (N, L) float32 of N pixels.
-        kernels: Pairwise kernels over the same pixels.
-        iterations: Steps, at least 0.
-
-    Returns:
-        (N, L), rows sum to 1.
+        image: (H, W, 3) uint8.
+        several: What has to be (L, H, W) of finite floating-point numbers.
+        name: What an error calls them.
 
     Raises:
-        InputError: A negative number of iterations.
+        InputError: Something else.
 
     Example:
-        >>> mean_field(torch.tensor([[0.2, 0.6]]), (), iterations=3)
-        tensor([[0.2500, 0.7500]])
+        >>> checked_pixels(torch.zeros(4, 5, 3, dtype=torch.uint8), [torch.ones(2, 4, 5)]).shape
+        (4, 5, 3)
     """
-    if iterations < 0:
-        raise InputError(f"iterations are {iterations}, expected 0 or more.")
-    unary = probabilities.clamp(_SMALLEST_PROBABILITY, 1).log().contiguous()
-    marginals = _softmax(unary.clone())
-    for _ in range(iterations):
-        energy = unary.clone()
-        for kernel, compatibility in kernels:
-            energy.add_(kernel(marginals), alpha=compatibility)
-        marginals = _softmax(energy)
-    return marginals
-
-
-def _softmax(energy: Tensor) -> Tensor:
-    """Softmax over the labels in place; for a handful of labels several times faster than torch's."""
-    energy -= energy.amax(1, keepdim=True)
-    energy.exp_()
-    energy /= energy @ energy.new_ones(energy.shape[1], 1)
-    return energy
-
-
-def _on_tensors(kernel: GaussianFilter) -> Callable[[Tensor], Tensor]:
-    return lambda values: torch.from_numpy(kernel(values.numpy()))
+    pixels = image.detach().cpu().numpy() if isinstance(image, Tensor) else np.asarray(image)
+    if pixels.ndim != 3 or pixels.shape[-1] != 3 or not pixels.size or pixels.dtype != np.uint8:
+        raise InputError(f"image is {pixels.dtype} {pixels.shape}, expected uint8 (H, W, 3).")
+    height, width = pixels.shape[:2]
+    for values in several:
+        if values.ndim != 3 or values.shape[1:] != (height, width) or not len(values):
+            raise InputError(f"{name} are {tuple(values.shape)}, expected (labels, {height}, {width}) as the image.")
+        if not values.is_floating_point() or not bool(values.isfinite().all()):
+            raise InputError(
+                f"{name} are not all finite floating-point numbers.", remedy="Look for NaN where they come from."
+            )
+    return cast("NDArray[np.uint8]", pixels)
 
 
 @lru_cache(maxsize=_SPATIAL_FILTERS)
-def _spatial_filter(height: int, width: int, deviation: float) -> GaussianFilter:
-    return _filter_of(_places(height, width, deviation))
+def _spatial_filter(height: int, width: int, deviation: float, device: torch.device) -> GaussianFilter:
+    return _filter_of(_places(height, width, deviation), device)
 
 
-def _filter_of(features: NDArray[np.float32]) -> GaussianFilter:
+def _filter_of(features: NDArray[np.float32], device: torch.device) -> GaussianFilter:
     """Build the filter of (d, N) features on the same lattice points as pydensecrf.
 
     There points come in blocks of four, and the last block is filled up with points at 0. They carry nothing, but their
     corners are part of the lattice, which shows in small dark images.
     """
     count = features.shape[1]
-    lattice = build_lattice(np.pad(features, ((0, 0), (0, -count % _BLOCK))))
-    return GaussianFilter(replace(lattice, corners=lattice.corners[:count], weights=lattice.weights[:count]))
+    filled = np.pad(features, ((0, 0), (0, -count % _BLOCK)))
+    return GaussianFilter(build_lattice(torch.from_numpy(filled).to(device)).of_first(count))
 
 
 def _places(height: int, width: int, deviation: float) -> NDArray[np.float32]:
@@ -220,10 +241,3 @@ def _places(height: int, width: int, deviation: float) -> NDArray[np.float32]:
 def _check_deviations(kernel: str, deviations: Sequence[float]) -> None:
     if not all(math.isfinite(deviation) and deviation > 0 for deviation in deviations):
         raise InputError(f"deviations of the {kernel} kernel are {tuple(deviations)}, expected numbers above 0.")
-
-
-def _checked_image(image: Tensor | NDArray[np.uint8]) -> NDArray[np.uint8]:
-    pixels = image.detach().cpu().numpy() if isinstance(image, Tensor) else np.asarray(image)
-    if pixels.ndim != 3 or pixels.shape[-1] != 3 or not pixels.size or pixels.dtype != np.uint8:
-        raise InputError(f"image is {pixels.dtype} {pixels.shape}, expected uint8 (H, W, 3).")
-    return cast("NDArray[np.uint8]", pixels)
