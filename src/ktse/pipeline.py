@@ -15,6 +15,7 @@ from ktse.data.dataset import Dataset
 from ktse.data.open import has_split, open_dataset
 from ktse.engine.fabric import joined
 from ktse.errors import InputError, near_matches
+from ktse.evaluation.refinement import score_ir_labels, score_masks, score_steps
 from ktse.evaluation.run import score_label_maps, score_seeds
 from ktse.evaluation.score import Score, read_scores, write_scores
 from ktse.localization.infer import localize
@@ -168,7 +169,7 @@ def _score(
     return [
         replace_fields(
             score,
-            baseline=plain[name].miou if name in plain else None,
+            baseline=plain[name].miou if name in plain and not score.protocol.labelled_only else None,
             fully_supervised=full[name].miou if name in full else None,
         )
         for name, score in ours.items()
@@ -181,10 +182,12 @@ def _score_run(recipe: Recipe, run: RunDirectory, splits: Splits, fabric: Fabric
     if splits.scored.has_masks:
         if _is_finished(run, "cams"):
             scores["seeds, best"], scores["seeds, fixed"] = score_seeds(splits.scored, run, recipe, fabric=fabric)
+        if _is_finished(run, "ir_labels") and "irn" in recipe.refinement.steps:
+            scores["ir_labels"] = score_ir_labels(splits.scored, run, recipe, fabric=fabric)
         if _is_finished(run, "masks"):
-            scores["masks"] = score_label_maps(
-                splits.scored, run.root / "masks", stage="masks", recipe=recipe, fabric=fabric
-            )
+            for score in score_steps(splits.scored, run, recipe, fabric=fabric):
+                scores[f"after {score.protocol.refinement}"] = score
+            scores["masks"] = score_masks(splits.scored, run, recipe, fabric=fabric)
     if splits.val.has_masks and _is_finished(run, "predictions"):
         scores["predictions"] = score_label_maps(
             splits.val, run.predictions, stage="predictions", recipe=recipe, fabric=fabric

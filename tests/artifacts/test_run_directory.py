@@ -10,6 +10,7 @@ from ktse.errors import DataError, InputError
 
 LAYOUT = {
     "localizer": "localizer",
+    "irnet": "irnet",
     "segmenter": "segmenter",
     "predictions": "predictions",
     "scores": "scores.json",
@@ -20,6 +21,7 @@ LAYOUT = {
 BY_IMAGE = {
     "cams": "cams/a/b.c.npz",
     "seed": "seeds/a/b.c.png",
+    "ir_label": "ir_labels/a/b.c.png",
     "mask": "masks/a/b.c.png",
     "confidence": "confidence/a/b.c.png",
     "prediction": "predictions/a/b.c.png",
@@ -34,6 +36,14 @@ def test_layout(tmp_path, name, path):
 @pytest.mark.parametrize(("name", "path"), BY_IMAGE.items(), ids=BY_IMAGE)
 def test_layout_by_image(tmp_path, name, path):
     assert getattr(RunDirectory(tmp_path), name)("a/b.c") == tmp_path / path
+
+
+def test_layout_of_label_maps_between_two_steps(tmp_path):
+    run = RunDirectory(tmp_path)
+    assert run.step_mask(2, "crf", "a/b.c") == run.step(2, "crf") / "a" / "b.c.png"
+    assert run.step(2, "crf") == tmp_path / "steps" / "2_crf"
+    with pytest.raises(DataError, match="cannot be the id"):
+        run.step_mask(1, "par", "../x")
 
 
 def test_making_one_touches_nothing(tmp_path):

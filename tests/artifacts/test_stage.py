@@ -102,6 +102,18 @@ def test_other_key_removes_what_the_stage_owns_and_says_so(run):
     assert stage.key == "k2"
 
 
+def test_by_products_are_removed_when_stale_but_nothing_waits_for_them(run):
+    stage = run.stage("masks")
+    stage.begin("k1")
+    for path in (run.mask("a"), run.confidence("a"), run.mask("b"), run.confidence("b"), run.step_mask(1, "irn", "b")):
+        write_bytes_atomic(path, b"x")
+    assert stage.done_ids() == {"a", "b"}
+    assert stage.begin("k1") is None
+    assert run.step_mask(1, "irn", "b").exists()
+    assert "5 files were removed" in stage.begin("k2")
+    assert not run.step_mask(1, "irn", "b").exists()
+
+
 def test_crash_while_removing_leaves_nothing_that_looks_done(run, monkeypatch):
     stage = run.stage("cams")
     stage.begin("k1")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from ktse.cli.scores import scores_table, show_scores
 from ktse.evaluation.protocol import Protocol
@@ -19,16 +22,37 @@ MASKS = Score(stage="masks", class_names=("cat",), matrix=np.array([[4, 0], [0, 
 
 def test_numbers_stand_in_their_columns() -> None:
     table = scores_table([SEEDS, MASKS])
-    cells = {str(column.header): list(column.cells) for column in table.columns}
+    cells = {str(column.header).replace("\n", " "): list(column.cells) for column in table.columns}
     assert cells == {
         "stage": ["seeds, fixed threshold", "pseudo masks"],
         "mIoU": ["77.5", "100.0"],
-        "over-expansion": ["20.0", "0.0"],
-        "under-activation": ["0.0", "0.0"],
+        "over- expansion": ["20.0", "0.0"],
+        "under- activation": ["0.0", "0.0"],
         "baseline": ["70.2", ""],
-        "fully supervised": ["", ""],
-        "protocol": ["mine val, 2 images; threshold 0.3 fixed"] * 2,
     }
+
+
+def test_ir_labels_have_no_score_that_could_be_compared() -> None:
+    labels = Score(
+        stage="ir_labels",
+        class_names=("cat",),
+        matrix=np.array([[3, 1], [0, 4]]),
+        protocol=Protocol(dataset="mine", split="val", images=2, labelled_only=True),
+        trusted_accuracy=87.5,
+        trusted_share=40.0,
+    )
+    table = scores_table([labels, MASKS])
+    cells = {str(column.header).replace("\n", " "): list(column.cells) for column in table.columns}
+    assert (cells["mIoU"], cells["over- expansion"]) == (["", "100.0"], ["", "0.0"])
+    assert (cells["trusted correct"], cells["trusted share"]) == (["87.5", ""], ["40.0", ""])
+    assert "baseline" not in cells
+
+
+def test_table_of_all_columns_fits_a_narrow_terminal() -> None:
+    full = replace(SEEDS, fully_supervised=80.0, trusted_accuracy=90.0, trusted_share=50.0)
+    console = Console(width=80, file=io.StringIO())
+    console.print(scores_table([full, MASKS]))
+    assert "…" not in console.file.getvalue()
 
 
 def test_report_is_named_when_it_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,5 +60,9 @@ def test_report_is_named_when_it_is_there(tmp_path: Path, capsys: pytest.Capture
     (tmp_path / "report.html").write_text("")
     show_scores([], tmp_path)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split()[2:7] == ["threshold", "77.5", "20.0", "0.0", "70.2"]
-    assert lines[2:] == ["nothing was scored: the data have no true masks.", f"report: {tmp_path / 'report.html'}"]
+    assert lines[2].split()[2:] == ["threshold", "77.5", "20.0", "0.0", "70.2"]
+    assert lines[3:] == [
+        "seeds, fixed threshold: mine val, 2 images; threshold 0.3 fixed",
+        "nothing was scored: the data have no true masks.",
+        f"report: {tmp_path / 'report.html'}",
+    ]

@@ -18,7 +18,6 @@ from ktse.cli.main import app
         (["localize"], "cams", "cams"),
         (["refine"], "masks", "masks"),
         (["train", "segmenter"], "segmenter", "segmenter"),
-        (["predict"], "predictions", "predictions"),
         (["evaluate"], "scores", "nothing was scored"),
         (["report"], "report", "report.html"),
     ],

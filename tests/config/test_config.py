@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from ktse.config import DataSettings, LocalizationSettings, Recipe, Section, replace
+from ktse.config import CoTrainingSettings, DataSettings, LocalizationSettings, Recipe, Section, replace
 
 
 def fields_of(section: type[Section], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
@@ -71,3 +71,9 @@ def test_recipe_survives_json() -> None:
 def test_contradictions_are_refused(changes: dict[str, object], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         LocalizationSettings.model_validate(changes)
+
+
+@pytest.mark.parametrize("sides", [(3, 4), (), (-1,)], ids=["even", "none", "negative"])
+def test_kernels_without_a_middle_are_refused(sides: tuple[int, ...]) -> None:
+    with pytest.raises(ValidationError, match="blur_sizes"):
+        CoTrainingSettings(blur_sizes=sides)

@@ -12,7 +12,7 @@ from ktse.errors import DataError, RecipeError
 def test_no_two_places_draw_the_same() -> None:
     places = itertools.product(range(2), Draw, range(3), range(4))
     numbers = [keyed_generator(*place).random() for place in places]
-    assert len(set(numbers)) == len(numbers) == 2 * 4 * 3 * 4
+    assert len(set(numbers)) == len(numbers) == 2 * 6 * 3 * 4
 
 
 def test_an_epoch_goes_through_all_images_in_an_order_of_its_own() -> None:
@@ -37,3 +37,5 @@ def test_impossible_batches_are_refused() -> None:
         RecipeError, match=r"a\.b is 6, which does not divide into 2 processes with 2 micro-batches each"
     ):
         check_batch_size(data, "a.b", 6, world_size=2, micro_batches=2)
+    with pytest.raises(RecipeError, match=r"a\.b is 6, .* into 2 processes, in groups of 2\. .* multiple of 4"):
+        check_batch_size(data, "a.b", 6, world_size=2, together=2)

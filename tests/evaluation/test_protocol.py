@@ -18,6 +18,7 @@ FULL = Protocol(
     commit="0123456789abcdef+changes",
     scales=(0.5, 1.0),
     mirror=True,
+    view_merge="sum_then_relu",
     crf=False,
     refinement=("par",),
     threshold=0.21,
@@ -33,9 +34,28 @@ def test_round_trip_through_json():
 def test_words_name_everything_that_makes_scores_differ():
     assert FULL.in_words() == (
         "voc12 train, 1464 images (3 without mask left out); threshold 0.21 chosen on these masks; "
-        "scales 0.5, 1, mirrored; refined by PAR; no CRF; CAM on a grid of 4 px; random seed 5137; "
-        "commit 0123456789 with changes"
+        "scales 0.5, 1, mirrored; views merged by sum then relu; refined by PAR; no CRF; CAM on a grid of 4 px; "
+        "random seed 5137; commit 0123456789 with changes"
     )
+
+
+def test_words_of_a_prediction_and_of_ir_labels():
+    prediction = Protocol(
+        dataset="x", split="y", images=1, scales=(1.0,), view_merge="max", inference_size=512, networks=2, crf=True
+    )
+    assert prediction.in_words() == (
+        "x y, 1 images; mean of 2 networks; images resized to 512 x 512; scale 1; views merged by max; with CRF"
+    )
+    labels = Protocol(
+        dataset="x", split="y", images=1, threshold=0.3, threshold_source="fixed", background_threshold=0.1,
+        labelled_only=True,
+    )  # fmt: skip
+    assert labels.in_words() == "x y, 1 images; labelled pixels only; threshold 0.3 fixed; background below 0.1"
+
+
+def test_protocol_of_an_older_version_can_be_read():
+    old = {"dataset": "x", "split": "y", "images": 1, "scales": [1.0], "mirror": False, "crf": False}
+    assert Protocol.from_json(old).view_merge is None
 
 
 def test_words_of_what_is_not_known():
@@ -67,29 +87,51 @@ RECIPE = replace(
     Recipe(),
     name="mine",
     localization={"scales": (0.5, 2.0), "mirror": True, "cam_stride": 8},
-    refinement={"background_score": 0.4},
+    refinement={"background_score": 0.4, "steps": ("par",), "irn": {"background_score": 0.15}},
     segmentation={"scales": (1.0, 1.5), "mirror": False},
     runtime={"random_seed": 9},
 )
+OF_CAMS = {"scales": (0.5, 2.0), "mirror": True, "view_merge": "relu_then_sum", "cam_stride": 8, "crf": False}
+FIXED = {"threshold_source": "fixed"}
+OWN = {
+    "seeds": ("seeds", RECIPE, OF_CAMS),
+    "ir_labels": (
+        "ir_labels",
+        RECIPE,
+        OF_CAMS | FIXED | {"crf": True, "threshold": 0.3, "background_threshold": 0.1, "labelled_only": True},
+    ),
+    "masks by PAR": ("masks", RECIPE, OF_CAMS | FIXED | {"refinement": ("par",), "threshold": 0.4}),
+    "masks by IRN": (
+        "masks",
+        replace(RECIPE, refinement={"steps": ("irn", "crf")}),
+        OF_CAMS | FIXED | {"refinement": ("irn", "crf"), "crf": True, "threshold": 0.15},
+    ),
+    "step": (
+        "steps",
+        replace(RECIPE, refinement={"steps": ("crf",)}),
+        OF_CAMS | FIXED | {"refinement": ("crf",), "crf": True, "threshold": 0.4},
+    ),
+    "predictions of two": (
+        "predictions",
+        RECIPE,
+        {"scales": (1.0, 1.5), "mirror": False, "view_merge": "max", "inference_size": 512, "networks": 2, "crf": True},
+    ),
+    "predictions of one": (
+        "predictions",
+        replace(
+            RECIPE, segmentation={"method": "plain", "use_crf": False, "inference_size": None, "view_merge": "mean"}
+        ),
+        {"scales": (1.0, 1.5), "mirror": False, "view_merge": "mean", "networks": 1, "crf": False},
+    ),
+}
 
 
-@pytest.mark.parametrize(
-    ("stage", "scales", "mirror", "cam_stride", "refinement", "threshold", "source"),
-    [
-        ("seeds", (0.5, 2.0), True, 8, None, None, "none"),
-        ("masks", (0.5, 2.0), True, 8, ("par",), 0.4, "fixed"),
-        ("predictions", (1.0, 1.5), False, None, None, None, "none"),
-    ],
-)
-def test_each_stage_names_its_own_settings(
-    in_memory, make_masks, stage, scales, mirror, cam_stride, refinement, threshold, source
-):
-    protocol = protocol_of(stage, in_memory(make_masks()), RECIPE, images=3)
-    assert (protocol.dataset, protocol.split) == ("memory", "train")
-    assert (protocol.images, protocol.images_without_mask) == (3, 1)
-    assert (protocol.recipe, protocol.random_seed, protocol.crf) == ("mine", 9, False)
-    assert (protocol.scales, protocol.mirror, protocol.cam_stride) == (scales, mirror, cam_stride)
-    assert (protocol.refinement, protocol.threshold, protocol.threshold_source) == (refinement, threshold, source)
+@pytest.mark.parametrize(("stage", "recipe", "own"), OWN.values(), ids=OWN)
+def test_each_stage_names_its_own_settings(in_memory, make_masks, stage, recipe, own):
+    protocol = protocol_of(stage, in_memory(make_masks()), recipe, images=3)
+    common = {"recipe": "mine", "random_seed": 9, "commit": protocol.commit}
+    whole = Protocol(dataset="memory", split="train", images=3, images_without_mask=1, **common, **own)
+    assert protocol == whole
 
 
 def test_foreign_label_maps_claim_nothing(in_memory, make_masks):

@@ -44,6 +44,17 @@ def test_round_trip_through_a_file(tmp_path):
     assert (second.baseline, second.fully_supervised) == (None, None)
 
 
+def test_trust_is_kept_and_older_files_have_none(tmp_path):
+    run = RunDirectory(tmp_path)
+    write_scores(run, [score(trusted_accuracy=91.25, trusted_share=50.0)])
+    (kept,) = read_scores(run)
+    assert (kept.trusted_accuracy, kept.trusted_share) == (91.25, 50.0)
+    old = {name: value for name, value in score().to_json().items() if not name.startswith("trusted")}
+    run.scores.write_text(json.dumps({"scores": [old]}))
+    (kept,) = read_scores(run)
+    assert (kept.trusted_accuracy, kept.trusted_share) == (None, None)
+
+
 def test_file_holds_what_readers_look_for(tmp_path):
     run = RunDirectory(tmp_path)
     write_scores(run, [score(baseline=41.0)])

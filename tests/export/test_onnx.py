@@ -13,10 +13,15 @@ from ktse.config import Recipe, replace
 from ktse.data.classes import Classes
 from ktse.errors import InputError, MissingExtraError
 from ktse.export.onnx import export_onnx
-from ktse.nets.deeplab import build_deeplab
+from ktse.nets.deeplab import DeepLab, build_deeplab
+from ktse.nets.deeplab_pair import DeepLabPair
+from ktse.nets.demo_trunk import DemoTrunk
+from ktse.nets.vgg16_head import VggPyramid
 from ktse.segmentation.segmenter import Segmenter
 
 RECIPE = replace(Recipe(), data={"mean": (0.1, 0.2, 0.3)})
+SHAPES = [(1, 48, 40), (3, 65, 97), (2, 17, 130)]
+"""Images, their height and width."""
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +45,7 @@ def session(file: Path) -> Any:
     return pytest.importorskip("onnxruntime").InferenceSession(file, providers=["CPUExecutionProvider"])
 
 
-@pytest.mark.parametrize("shape", [(1, 48, 40), (3, 65, 97), (2, 17, 130)], ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_onnxruntime_agrees_with_torch(segmenter: Segmenter, session: Any, shape: tuple[int, int, int]) -> None:
     batch, height, width = shape
     images = torch.randn(batch, 3, height, width)
@@ -50,6 +55,34 @@ def test_onnxruntime_agrees_with_torch(segmenter: Segmenter, session: Any, shape
     assert logits.shape == (batch, 4, height, width)
     assert np.abs(logits - expected).max() <= 1e-4
     assert (logits.argmax(1) == expected.argmax(1)).mean() >= 0.999
+
+
+@pytest.fixture(scope="module")
+def pair() -> Segmenter:
+    """A pair whose heads are those of VGG16: convolutions, ReLU, dropout."""
+    torch.manual_seed(0)
+    networks = [DeepLab(DemoTrunk(), VggPyramid(80, 4, (1, 2), width=8)) for _ in range(2)]
+    for network in networks:
+        for parameter in network.head.parameters():
+            torch.nn.init.normal_(parameter, std=0.5)
+    return Segmenter(DeepLabPair(*networks), Classes(("cat", "dog", "cow")), RECIPE)
+
+
+def test_a_pair_gives_its_common_answer(pair: Segmenter, tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    export_onnx(pair, tmp_path / "pair.onnx", image_size=(48, 40))
+    session = pytest.importorskip("onnxruntime").InferenceSession(
+        tmp_path / "pair.onnx", providers=["CPUExecutionProvider"]
+    )
+    for batch, height, width in SHAPES:
+        images = torch.randn(batch, 3, height, width)
+        with torch.inference_mode():
+            expected = pair.network(images).logits.numpy()
+        (logits,) = session.run(["logits"], {"images": images.numpy()})
+        assert np.abs(logits - expected).max() <= 1e-4 * max(1.0, np.abs(expected).max())
+        assert (logits.argmax(1) == expected.argmax(1)).mean() >= 0.999
+        assert len(np.unique(expected.argmax(1))) > 1
 
 
 def test_metadata_says_how_to_prepare_images_and_what_labels_mean(session: Any) -> None:

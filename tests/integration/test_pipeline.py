@@ -47,6 +47,7 @@ def test_scores_stand_beside_baseline_bound_and_protocol(run: RunDirectory) -> N
     assert all(score["baseline"] is not None for score in scores)
     assert [score["fully_supervised"] is not None for score in scores] == [False, False, False, True]
     assert scores[0]["miou"] >= scores[1]["miou"], "the best threshold is not worse than the fixed one"
+    assert [score["trusted_share"] is not None for score in scores] == [False, False, True, False]
     for score in scores:
         matrix = np.array(score["matrix"])
         union = matrix.sum(0) + matrix.sum(1) - matrix.diagonal()

@@ -10,7 +10,7 @@ from ktse.config import LocalizationSettings
 from ktse.config.localization import LossWeights
 from ktse.errors import InputError
 from ktse.localization.erasing import erase, join_pairs, paste_pairs
-from ktse.localization.task import KtseTask, arrangement, ktse_losses, ramp_at, settings_at
+from ktse.localization.task import KtseTask, arrangement, cam_activation, ktse_losses, ramp_at, settings_at
 from ktse.recipes.components import ROWS, weights_with
 from ktse.types import LocalizerOutput, PairBatch
 
@@ -259,3 +259,24 @@ def test_mean_and_deviation_reach_the_labels(monkeypatch: pytest.MonkeyPatch) ->
     assert seen == [{"mean": mean, "std": std}] * 2, "anchors and pairs, once each"
     assert losses.pseudo_labels is not None
     assert losses.pseudo_labels.shape == (B, SIDE, SIDE)
+
+
+def test_cam_activation_is_a_mean_of_maxima_over_tagged_classes() -> None:
+    generator = torch.Generator().manual_seed(2)
+    cam = torch.randn(3, 4, 5, 6, generator=generator) - 2  # some maps are negative everywhere
+    tags = torch.tensor([[1, 0, 0, 1], [0, 0, 0, 0], [1, 1, 1, 0]], dtype=torch.float32)
+    maxima = [max(cam[b, k].max().item(), 0.0) for b in range(3) for k in range(4) if tags[b, k]]
+    assert 0.0 in maxima
+    assert cam_activation(cam, tags).item() == pytest.approx(sum(maxima) / 5)
+    assert cam_activation(cam, torch.zeros(3, 4)).isnan()
+
+
+@pytest.mark.parametrize("epoch", [0, 5], ids=["warm-up", "after it"])
+def test_activation_of_the_anchors_is_watched_and_not_learned_from(epoch: int) -> None:
+    task, localizer = task_with()
+    example = batch()
+    losses = task(example, epoch=epoch)
+    assert set(losses.monitors) == {"cam_activation"}
+    watched = losses.monitors["cam_activation"]
+    assert watched == cam_activation(localizer.cams[0][:, 1:].detach(), example.tags)
+    assert not watched.requires_grad

@@ -89,9 +89,10 @@ def test_stopped_in_mid_epoch_goes_on_at_the_next_step(
         ({"localization": {"margin": 0.1}}, True),
         ({"runtime": {"random_seed": 2}}, True),
         ({"localization": {"seed_threshold": 0.4, "scales": (1.0, 2.0)}}, False),
+        ({"localization": {"collapse_activation": 0.1, "guard_steps": 5}}, False),
         ({"runtime": {"workers": 2, "inference_batch": 4}, "segmentation": {"epochs": 3}}, False),
     ],
-    ids=["a loss", "random seed", "inference", "later stages"],
+    ids=["a loss", "random seed", "inference", "guard", "later stages"],
 )
 def test_key_changes_with_what_the_network_depends_on(
     world: Shapes, tiny: Recipe, changes: dict[str, Any], retrains: bool
@@ -137,6 +138,27 @@ def test_a_diverging_training_stops_with_the_name_of_the_loss(world: Shapes, tin
     wild = replace(tiny, localization={"learning_rate": 1e12, "gradient_clip": None, "epochs": 2})
     with pytest.raises(GuardError, match="classification"):
         train_localizer(world, wild, run=RunDirectory(tmp_path))
+
+
+def test_activation_that_vanishes_stops_the_training(world: Shapes, tiny: Recipe, tmp_path: Path) -> None:
+    """A head whose rate is absurd: weight decay alone takes nine tenths of it away at every step."""
+    absurd = {
+        "head_learning_rate_factor": 36.0, "learning_rate": 0.05, "weight_decay": 0.5, "momentum": 0.0,
+        "gradient_clip": 1e-3, "warm_up_epochs": 6, "epochs": 6, "guard_steps": 4,
+    }  # fmt: skip
+    run = RunDirectory(tmp_path)
+    with pytest.raises(GuardError, match="the class activation maps have collapsed to 0: the mean of 'cam_activation'"):
+        train_localizer(world, replace(tiny, localization=absurd), run=run)
+    values = [line["monitors"]["cam_activation"] for line in log(run)]
+    assert values[0] > 0.1
+    assert sum(values[-4:]) / 4 < tiny.localization.collapse_activation <= sum(values[-5:-1]) / 4
+    never = {**absurd, "collapse_activation": 0.0}
+    train_localizer(world, replace(tiny, localization=never), run=RunDirectory(tmp_path / "never"))
+
+
+def test_activation_is_logged_and_stays_in_normal_training(trained: RunDirectory, tiny: Recipe) -> None:
+    values = [line["monitors"]["cam_activation"] for line in log(trained)[:4]]
+    assert min(values) > 10 * tiny.localization.collapse_activation
 
 
 def test_mixed_precision_stays_near_full_precision(world: Shapes, tiny: Recipe, tmp_path: Path) -> None:

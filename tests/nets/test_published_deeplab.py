@@ -9,7 +9,9 @@ from torch import Tensor
 
 from ktse.errors import WeightsError
 from ktse.nets.deeplab import DeepLab, build_deeplab
-from ktse.nets.published_deeplab import load_published_deeplab
+from ktse.nets.deeplab_pair import DeepLabPair, build_deeplab_pair
+from ktse.nets.published_deeplab import load_published_deeplab, load_published_deeplab_pair
+from ktse.nets.weight_files import read_checkpoint
 from reference.weights_by_formula import state_of
 
 VECTORS = Path(__file__).parents[1] / "reference" / "vectors"
@@ -94,3 +96,55 @@ def test_other_networks_are_refused(change: dict[str, Tensor | None], message: s
 def test_unknown_network_of_the_pair_names_the_near_one() -> None:
     with pytest.raises(WeightsError, match=r"no 'network3'\. Did you mean 'network"):
         load_published_deeplab(small(), {"net_state_dict": {"network1": {}, "network2": {}}}, network="network3")
+
+
+def small_pair() -> DeepLabPair:
+    return build_deeplab_pair("test_resnet", num_labels=3, dilations=(1, 2))
+
+
+@pytest.mark.parametrize("prefix", ["", "module."], ids=["one process", "several processes"])
+def test_released_file_of_a_pair(tmp_path: Path, prefix: str) -> None:
+    """Written in the released layout, read from disk, each network gets its own tensors."""
+    pair, states = small_pair(), [published_state(small()) for _ in range(2)]
+    networks = {
+        f"network{place}": {f"{prefix}{name}": tensor for name, tensor in released(state).items()}
+        for place, state in enumerate(states, start=1)
+    }
+    torch.save({"net_state_dict": networks, "epoch": 99, "best": {"miou": 0.7}}, tmp_path / "best_ckpt.pth")
+    load_published_deeplab_pair(pair, read_checkpoint(tmp_path / "best_ckpt.pth"))
+    for net, state in zip((pair.network1, pair.network2), states, strict=True):
+        single = small()
+        load_published_deeplab(single, state)
+        loaded = net.state_dict()
+        assert all(torch.equal(tensor, loaded[name]) for name, tensor in single.state_dict().items())
+
+
+def test_pair_in_torchvisions_names_without_wrapping() -> None:
+    pair, states = small_pair(), [published_state(small()) for _ in range(2)]
+    load_published_deeplab_pair(pair, {"network1": states[0], "network2": released(states[1])})
+    assert torch.equal(pair.network1.head.branches[1].bias, states[0]["aspp.c1.bias"])
+    assert torch.equal(pair.network2.trunk.network.bn1.weight, states[1]["bn1.weight"])
+
+
+def test_pair_is_unchanged_when_one_network_does_not_fit() -> None:
+    pair, state = small_pair(), released(published_state(small()))
+    before = {name: tensor.clone() for name, tensor in pair.state_dict().items()}
+    damaged = {name: tensor for name, tensor in state.items() if name != "backbone.layer1.0.bn1.bias"}
+    with pytest.raises(WeightsError, match=r"1 missing \(network2.backbone.layer1.0.bn1.bias\)"):
+        load_published_deeplab_pair(pair, {"net_state_dict": {"network1": state, "network2": damaged}})
+    assert all(torch.equal(tensor, before[name]) for name, tensor in pair.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"net_state_dict": {"network1": {}}}, "no 'network2'. Did you mean 'network1'"),
+        ({"aspp.c0.bias": torch.zeros(3)}, "no 'network1'. Give the checkpoint of a co-trained pair"),
+        ({"net_state_dict": 3}, "no 'network1'. Give the checkpoint of a co-trained pair"),
+        ({"network1": {"a": 1}, "network2": {"b": [2]}}, "missing"),
+    ],
+    ids=["one of two", "a single network", "a number", "no tensors"],
+)
+def test_what_is_no_pair_is_refused(content: dict[str, object], message: str) -> None:
+    with pytest.raises(WeightsError, match=message):
+        load_published_deeplab_pair(small_pair(), content)

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from ktse.errors import WeightsError
-from ktse.nets.weight_files import read_weights
+from ktse.nets.weight_files import read_checkpoint, read_weights
 
 TENSORS = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.tensor([1, 2])}
 
@@ -69,6 +69,25 @@ def test_other_content_is_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "net.pth")
     with pytest.raises(WeightsError, match="does not hold tensors by name"):
         read_weights(tmp_path / "net.pth")
+
+
+def test_a_checkpoint_is_read_as_it_is(tmp_path: Path) -> None:
+    torch.save({"net_state_dict": {"network1": TENSORS, "network2": {}}, "epoch": 3}, tmp_path / "best.pth")
+    content = read_checkpoint(tmp_path / "best.pth")
+    assert_same(content["net_state_dict"]["network1"])
+    assert content["net_state_dict"]["network2"] == {}
+    assert content["epoch"] == 3
+
+
+def test_a_checkpoint_runs_no_code_and_holds_names(tmp_path: Path) -> None:
+    path, victim = tmp_path / "net.pth", tmp_path / "victim"
+    torch.save({"net_state_dict": Malicious(victim)}, path)
+    with pytest.raises(WeightsError, match="cannot be read"):
+        read_checkpoint(path)
+    assert not victim.exists()
+    torch.save([torch.ones(1)], path)
+    with pytest.raises(WeightsError, match="holds a list, nothing by name"):
+        read_checkpoint(path)
 
 
 @pytest.mark.parametrize("ending", [".pth", ".safetensors", ".params"])

@@ -6,7 +6,15 @@ from ktse.nets import weights
 
 
 @pytest.mark.parametrize(
-    "name", ["read_mxnet_params", "load_published_localizer", "load_published_irnet", "load_published_deeplab"]
+    "name",
+    [
+        "read_mxnet_params",
+        "read_checkpoint",
+        "load_published_localizer",
+        "load_published_irnet",
+        "load_published_deeplab",
+        "load_published_deeplab_pair",
+    ],
 )
 def test_promised_loaders_are_here(name: str) -> None:
     assert name in weights.__all__

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ktse.ops.labels import label_map
-from ktse.refinement.confidence import confident_region, decision_margin
+from ktse.refinement.confidence import confident_region, decision_margin, untagged_region
 
 
 def sine(shape: tuple[int, ...], a: float, b: float) -> np.ndarray:
@@ -61,3 +61,23 @@ def test_a_common_factor_changes_nothing() -> None:
     scores = torch.rand(3, 9, 9, generator=torch.Generator().manual_seed(1))
     assert np.array_equal(confident_region(scores, 0.5), confident_region(scores * 2, 0.5))
     assert torch.equal(decision_margin(scores * 2), decision_margin(scores) * 2)
+
+
+@pytest.mark.parametrize(("size", "share"), [((4, 5), 0.5), ((3, 3), 0.5), ((7, 2), 1.0)])
+def test_without_tags_the_margin_rule_is_that_of_any_image(size: tuple[int, int], share: float) -> None:
+    background = torch.full((1, *size), 0.2)
+    region = untagged_region(size, share, rule="margin", random_seed=3, id_="a")
+    assert np.array_equal(region, confident_region(background, share))
+
+
+def test_without_tags_the_random_rule_draws_a_share_for_each_image_and_seed() -> None:
+    def drawn(random_seed: int, id_: str) -> np.ndarray:
+        return untagged_region((40, 50), 0.3, rule="random", random_seed=random_seed, id_=id_)
+
+    region = drawn(1, "a/b")
+    assert np.array_equal(region, drawn(1, "a/b")), "the same in every run"
+    assert region.sum() == 600
+    assert abs(region[:20].sum() - 300) < 60, "anywhere in the image"
+    for other in (drawn(2, "a/b"), drawn(1, "a/c")):
+        assert other.sum() == 600
+        assert 0.2 < (region & other).sum() / 600 < 0.4, "independent of each other"

@@ -1,10 +1,12 @@
+"""The stages of refinement over five small images; IRNet is drawn, not trained."""
+
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,90 +14,76 @@ import pytest
 import torch
 from PIL import Image
 
-from ktse.artifacts import RunDirectory, write_cams
+from ktse.artifacts import RunDirectory, stage_key, write_cams
 from ktse.config import Recipe, replace
-from ktse.data.classes import Classes
-from ktse.data.dataset import Dataset
 from ktse.data.image_io import read_confidence, read_label_map
-from ktse.errors import DataError, StoppedError
+from ktse.errors import DataError, StoppedError, WeightsError
+from ktse.nets.irnet import IRNet, build_irnet, edges_of_image
 from ktse.ops.par import pixel_adaptive_refinement
 from ktse.refinement import run as stage
+from ktse.refinement import steps
+from ktse.refinement.confidence import confident_region
 from ktse.refinement.run import masks_key, refine
-from ktse.types import CamSet
+from ktse.refinement.steps import crf_step, irn_step, seed_scores
+from ktse.refinement.unrefined import read_unrefined
 
 RECIPE = replace(
-    Recipe(), refinement={"par_dilations": (1, 2), "par_iterations": 2, "par_batch": 2}, runtime={"accelerator": "cpu"}
+    Recipe(),
+    refinement={
+        "steps": ("par",),
+        "par_dilations": (1, 2),
+        "par_iterations": 2,
+        "par_batch": 2,
+        "irn": {"canvas": 32, "walk_radius": 3, "walk_steps": 8},
+        "crf": {"iterations": 2},
+    },
+    runtime={"accelerator": "cpu"},
 )
-SIZES = ((12, 16), (12, 16), (12, 16), (9, 11), (12, 16))
-PRESENT = ((0,), (0, 2), (1,), (2,), ())
-
-
-class Memory(Dataset):
-    """Five images of noise with a bright square; the last has no tags."""
-
-    def __init__(self) -> None:
-        rng = np.random.default_rng(0)
-        self.images = [rng.integers(0, 60, (*size, 3), dtype=np.uint8) for size in SIZES]
-        for image in self.images:
-            image[3:8, 4:9] += 150
-        tags = np.array([[k in present for k in range(3)] for present in PRESENT])
-        super().__init__(
-            name="memory",
-            split="train",
-            classes=Classes(("a", "b", "c")),
-            ids=[f"deep/{number}" for number in range(len(SIZES))],
-            tags=tags,
-            has_masks=False,
-        )
-
-    def image(self, index: int) -> np.ndarray:
-        return self.images[index]
-
-    def mask(self, index: int) -> None:
-        return None
-
-
-def cams(index: int, **changes: Any) -> CamSet:
-    height, width = SIZES[index]
-    rng = np.random.default_rng(index)
-    scores = rng.random((len(PRESENT[index]), height // 4, width // 4)).astype(np.float16)
-    content = {"scores": scores, "present": np.array(PRESENT[index], np.int64), "size": SIZES[index]}
-    return CamSet(**content | changes)
+WITH_IRN = replace(RECIPE, refinement={"steps": ("irn", "crf")})
+ALL = {f"deep/{index}" for index in range(5)}
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> RunDirectory:
-    directory = RunDirectory(tmp_path / "run")
-    directory.stage("cams").begin("key of the CAMs")
-    for index, present in enumerate(PRESENT):
-        if present:
-            write_cams(directory.cams(f"deep/{index}"), cams(index))
-    directory.stage("cams").finish("key of the CAMs")
-    return directory
+def irnet(monkeypatch: pytest.MonkeyPatch) -> IRNet:
+    """A drawn network in the place of a trained one."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = build_irnet("test_resnet").eval()
 
+    def train(dataset: Any, recipe: Recipe, *, run: RunDirectory, fabric: Any) -> IRNet:
+        assert run.stage("ir_labels").done_ids() == set(dataset.ids), "it learns from all IR labels"
+        key = stage_key("irnet", run.stage("ir_labels").key, recipe.refinement.irn.epochs)
+        run.stage("irnet").begin(key)
+        run.stage("irnet").finish(key)
+        return net
 
-def process(rank: int = 0, world_size: int = 1) -> Any:
-    return SimpleNamespace(global_rank=rank, world_size=world_size, device=torch.device("cpu"), barrier=lambda: None)
+    monkeypatch.setattr(stage, "train_irnet", train)
+    monkeypatch.setattr(stage, "load_irnet", lambda *_, **__: net)
+    return net
 
 
 def masks(run: RunDirectory, indices: Sequence[int] = range(5)) -> list[np.ndarray]:
     return [read_label_map(run.mask(f"deep/{index}")) for index in indices]
 
 
-def test_masks_are_those_of_the_reference_one_image_at_a_time(run: RunDirectory) -> None:
+def stamps(run: RunDirectory) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in run.root.rglob("*.png")}
+
+
+def test_masks_are_those_of_the_reference_one_image_at_a_time(memory: Any, run: RunDirectory, cams: Any) -> None:
     """Scores, PAR, best label (REFERENCE 3.3, 5.6), each image by itself though the stage works in batches."""
-    dataset = Memory()
-    refine(dataset, RECIPE, run=run)
+    refine(memory, RECIPE, run=run)
     for index, labels in enumerate(masks(run)):
+        size, present = memory.image(index).shape[:2], np.flatnonzero(memory.tags[index])
         maps = torch.from_numpy(cams(index).scores.astype(np.float32))
-        stack = torch.full((1, 1 + len(maps), *SIZES[index]), 0.2)
+        stack = torch.full((1, 1 + len(maps), *size), 0.2)
         if len(maps):
-            stack[:, 1:] = torch.nn.functional.interpolate(maps[None], SIZES[index], mode="bilinear")
-        pixels = torch.from_numpy(dataset.image(index)).movedim(-1, 0)[None] / 255
+            stack[:, 1:] = torch.nn.functional.interpolate(maps[None], size, mode="bilinear")
+        pixels = torch.from_numpy(memory.image(index)).movedim(-1, 0)[None] / 255
         refined = pixel_adaptive_refinement(pixels, stack, dilations=(1, 2), iterations=2)[0]
-        expected = np.array([0, *(k + 1 for k in PRESENT[index])])[refined.argmax(0).numpy()]
+        expected = np.array([0, *(present + 1)])[refined.argmax(0).numpy()]
         assert np.array_equal(labels, expected)
-        best, second = torch.cat([refined, torch.zeros(2, *SIZES[index])]).topk(2, 0).values
+        best, second = torch.cat([refined, torch.zeros(2, *size)]).topk(2, 0).values
         trusted = read_confidence(run.confidence(f"deep/{index}"))
         for label in np.unique(expected):
             region = expected == label
@@ -107,117 +95,222 @@ def test_masks_are_those_of_the_reference_one_image_at_a_time(run: RunDirectory)
         assert written.mode == "P", "with a palette, so that viewers show colours"
 
 
-def test_without_steps_the_mask_is_the_seed_and_untagged_images_are_background(run: RunDirectory) -> None:
-    refine(Memory(), replace(RECIPE, refinement={"steps": ()}), run=run)
+def test_without_steps_the_mask_is_the_seed_and_untagged_images_are_background(
+    memory: Any, run: RunDirectory, cams: Any
+) -> None:
+    refine(memory, replace(RECIPE, refinement={"steps": ()}), run=run)
     first, *_, last = masks(run)
     maps = torch.from_numpy(cams(0).scores.astype(np.float32))
-    up = torch.nn.functional.interpolate(maps[None], SIZES[0], mode="bilinear")[0, 0]
+    up = torch.nn.functional.interpolate(maps[None], (12, 16), mode="bilinear")[0, 0]
     assert np.array_equal(first, (up > 0.2).numpy().astype(int))
-    assert last.shape == SIZES[-1]
+    assert last.shape == (12, 16)
     assert not last.any()
+    assert not (run.root / "steps").exists()
 
 
-def test_batches_hold_neighbours_of_one_size(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_irn_and_crf_follow_on_each_other(memory: Any, run: RunDirectory, irnet: IRNet) -> None:
+    refine(memory, WITH_IRN, run=run)
+    settings = WITH_IRN.refinement
+    for index in range(4):
+        start = seed_scores(read_unrefined(memory, index, run=run), 0.2)
+        walked = irn_step(start, irnet, settings.irn, WITH_IRN.data)
+        refined = crf_step(walked, settings)
+        assert np.array_equal(read_label_map(run.step_mask(1, "irn", f"deep/{index}")), walked.labels())
+        assert np.array_equal(read_label_map(run.mask(f"deep/{index}")), refined.labels())
+        region = confident_region(refined.full_size(), 0.5)
+        assert np.array_equal(read_confidence(run.confidence(f"deep/{index}")), region)
+    assert not read_label_map(run.step_mask(1, "irn", "deep/4")).any()
+    assert not read_label_map(run.mask("deep/4")).any()
+    assert not (run.root / "steps" / "2_crf").exists(), "the last step makes the masks"
+
+
+def test_images_without_tags_ask_no_network(memory: Any, run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "load_irnet", lambda *_, **__: pytest.fail("the network was asked for"))
+    run.stage("irnet").begin("k")
+    untagged = memory.subset([4])
+    stage.make_masks(untagged, WITH_IRN, run=run, fabric=stage.make_fabric(WITH_IRN.runtime))
+    assert run.stage("masks").done_ids() == {"deep/4"}
+
+
+def test_random_confidence_without_tags_is_the_same_in_every_run(memory: Any, run: RunDirectory) -> None:
+    recipe = replace(RECIPE, refinement={"untagged_confidence": "random"})
+    refine(memory, recipe, run=run)
+    first = read_confidence(run.confidence("deep/4"))
+    assert first.sum() == 12 * 16 // 2
+    assert not first.flat[: 12 * 16 // 2].all()
+    run.stage("masks").begin("something else")
+    refine(memory, recipe, run=run)
+    assert np.array_equal(read_confidence(run.confidence("deep/4")), first)
+
+
+def test_batches_hold_neighbours_of_one_size(memory: Any, run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
     def spy(images: torch.Tensor, scores: torch.Tensor, **settings: Any) -> torch.Tensor:
         seen.append(tuple(scores.shape))
         return scores
 
-    monkeypatch.setattr(stage, "pixel_adaptive_refinement", spy)
-    refine(Memory(), RECIPE, run=run)
-    assert seen == [(2, 3, 12, 16), (1, 2, 12, 16), (1, 2, 9, 11), (1, 1, 12, 16)]
+    monkeypatch.setattr(steps, "pixel_adaptive_refinement", spy)
+    refine(memory, RECIPE, run=run)
+    assert seen == [(2, 3, 12, 16), (1, 2, 12, 16), (1, 2, 9, 11)]
 
 
-def test_shares_of_two_processes_make_the_whole(run: RunDirectory) -> None:
-    run.stage("masks").begin(masks_key(Memory(), RECIPE, run=run))  # as the first process does before the others go on
+@pytest.mark.parametrize("recipe", [RECIPE, WITH_IRN], ids=["par", "irn"])
+def test_shares_of_two_processes_make_the_whole(
+    memory: Any, run: RunDirectory, process: Any, irnet: IRNet, recipe: Recipe
+) -> None:
+    if recipe is WITH_IRN:
+        run.stage("irnet").begin("k")
+    run.stage("masks").begin(masks_key(memory, recipe, run=run))  # as the first process does before the others go on
     for rank in (1, 0):
-        refine(Memory(), RECIPE, run=run, fabric=process(rank, 2))
-        made = run.stage("masks").done_ids()
-        assert made == ({"deep/1", "deep/3"} if rank else {f"deep/{index}" for index in range(5)})
+        stage.make_masks(memory, recipe, run=run, fabric=process(rank, 2))
+        assert run.stage("masks").done_ids() == ({"deep/1", "deep/3"} if rank else ALL)
     apart = masks(run)
     run.stage("masks").begin("something else")
-    refine(Memory(), RECIPE, run=run)
+    stage.make_masks(memory, recipe, run=run, fabric=process())
     assert all(np.array_equal(a, b) for a, b in zip(apart, masks(run), strict=True))
 
 
-def test_a_second_call_does_nothing_and_an_unfinished_one_goes_on(run: RunDirectory) -> None:
-    refine(Memory(), RECIPE, run=run)
-    times = {path: path.stat().st_mtime_ns for path in run.root.rglob("*.png")}
-    refine(Memory(), RECIPE, run=run)
-    assert {path: path.stat().st_mtime_ns for path in run.root.rglob("*.png")} == times
-    key = masks_key(Memory(), RECIPE, run=run)
+def test_a_second_call_does_nothing_and_an_unfinished_one_goes_on(memory: Any, run: RunDirectory, irnet: IRNet) -> None:
+    refine(memory, WITH_IRN, run=run)
+    times = stamps(run)
+    refine(memory, WITH_IRN, run=run)
+    assert stamps(run) == times
+    key = masks_key(memory, WITH_IRN, run=run)
     run.stage("masks").begin(key)
     run.confidence("deep/2").unlink()
-    refine(Memory(), RECIPE, run=run)
+    refine(memory, WITH_IRN, run=run)
     changed = {path for path, time in times.items() if path.stat().st_mtime_ns != time}
-    assert changed == {run.mask("deep/2"), run.confidence("deep/2")}
+    assert changed == {run.mask("deep/2"), run.confidence("deep/2"), run.step_mask(1, "irn", "deep/2")}
     assert run.stage("masks").is_done(key)
 
 
-@pytest.mark.parametrize(
-    ("changes", "same"),
-    [({"background_score": 0.4}, False), ({"par_iterations": 3}, False), ({"par_batch": 1}, True)],
-    ids=["score", "iterations", "batch"],
-)
-def test_what_the_masks_depend_on(run: RunDirectory, changes: dict[str, Any], same: bool) -> None:
-    other = replace(RECIPE, refinement=changes)
-    assert (masks_key(Memory(), RECIPE, run=run) == masks_key(Memory(), other, run=run)) == same
+def test_a_lost_by_product_is_no_reason_to_work(memory: Any, run: RunDirectory, irnet: IRNet) -> None:
+    refine(memory, WITH_IRN, run=run)
+    run.step_mask(1, "irn", "deep/2").unlink()
+    times = stamps(run)
+    refine(memory, WITH_IRN, run=run)
+    assert stamps(run) == times
 
 
-def test_other_cams_make_other_masks(run: RunDirectory) -> None:
-    before = masks_key(Memory(), RECIPE, run=run)
-    run.stage("cams").begin("other CAMs")
-    assert masks_key(Memory(), RECIPE, run=run) != before
+def test_what_changes_is_made_anew_and_nothing_else(memory: Any, run: RunDirectory, irnet: IRNet) -> None:
+    def stale() -> list[str]:
+        events = [json.loads(line) for line in run.log().read_text().splitlines()]
+        return [event["stage"] for event in events if event["event"] == "stale"]
+
+    refine(memory, WITH_IRN, run=run)
+    refine(memory, replace(WITH_IRN, refinement={"irn": {"walk_power": 3.0}}), run=run)
+    assert stale() == ["masks"]
+    refine(memory, RECIPE, run=run)
+    assert stale() == ["masks", "masks"]
+    assert not list((run.root / "steps").rglob("*.png")), "of steps that are no more"
+    refine(memory, WITH_IRN, run=run)
+    assert stale() == ["masks"] * 3, "labels and network of IRN are still there"
+    refine(memory, replace(WITH_IRN, refinement={"irn": {"foreground_threshold": 0.5}}), run=run)
+    assert stale() == ["masks"] * 3 + ["ir_labels", "masks"]
 
 
-WRONG = {
-    "missing": (None, "cannot read CAMs"),
-    "damaged": (b"PK not really", "not a CAM file"),
-    "other size": (cams(1, size=(16, 12)), "belongs to an image of"),
-    "unknown class": (cams(1, present=np.array([0, 3])), "names class 3"),
+PAR, CRF, IRN, IRN_PAR = ("par",), ("crf",), ("irn",), ("irn", "par")
+DEPENDS = {
+    "score, before PAR": (PAR, {"background_score": 0.4}, False),
+    "score, before IRN": (IRN, {"background_score": 0.4}, True),
+    "score of IRN": (IRN, {"irn": {"background_score": 0.4}}, False),
+    "score of IRN, without IRN": (PAR, {"irn": {"background_score": 0.4}}, True),
+    "iterations of PAR": (IRN_PAR, {"par_iterations": 3}, False),
+    "iterations of PAR, without PAR": (CRF, {"par_iterations": 3}, True),
+    "batch of PAR": (PAR, {"par_batch": 1}, True),
+    "CRF": (CRF, {"crf": {"iterations": 3}}, False),
+    "CRF, without CRF": (PAR, {"crf": {"iterations": 3}}, True),
+    "walk": (IRN, {"irn": {"walk_steps": 16}}, False),
+    "share": (PAR, {"confident_share": 0.4}, False),
+    "rule without tags": (PAR, {"untagged_confidence": "random"}, False),
+    "order of steps": (IRN_PAR, {"steps": ("par", "irn")}, False),
 }
 
 
-@pytest.mark.parametrize(("content", "message"), WRONG.values(), ids=WRONG.keys())
-def test_a_wrong_cam_is_named_and_the_others_are_done(
-    run: RunDirectory, content: CamSet | bytes | None, message: str
+@pytest.mark.parametrize(("chosen", "changes", "same"), DEPENDS.values(), ids=DEPENDS.keys())
+def test_what_the_masks_depend_on(
+    memory: Any, run: RunDirectory, chosen: tuple[str, ...], changes: dict[str, Any], same: bool
 ) -> None:
-    path = run.cams("deep/1")
-    path.unlink()
-    if isinstance(content, CamSet):
-        write_cams(path, content)
-    elif content is not None:
-        path.write_bytes(content)
+    run.stage("irnet").begin("k")
+    recipe = replace(RECIPE, refinement={"steps": chosen})
+    other = replace(recipe, refinement=changes)
+    assert (masks_key(memory, recipe, run=run) == masks_key(memory, other, run=run)) == same
+
+
+@pytest.mark.parametrize("rule", ["margin", "random"])
+def test_random_seed_matters_where_it_is_used(memory: Any, run: RunDirectory, rule: str) -> None:
+    recipe = replace(RECIPE, refinement={"untagged_confidence": rule})
+    other = replace(recipe, runtime={"random_seed": 1})
+    assert (masks_key(memory, recipe, run=run) == masks_key(memory, other, run=run)) == (rule == "margin")
+
+
+@pytest.mark.parametrize("name", ["cams", "irnet"])
+def test_other_inputs_make_other_masks(memory: Any, run: RunDirectory, name: str) -> None:
+    run.stage("irnet").begin("k")
+    before = masks_key(memory, WITH_IRN, run=run)
+    run.stage(name).begin("another")
+    assert masks_key(memory, WITH_IRN, run=run) != before
+
+
+def test_a_wrong_cam_is_named_and_the_others_are_done(
+    memory: Any, run: RunDirectory, cams: Any, wrong_cams: tuple[Path, str]
+) -> None:
+    path, message = wrong_cams
     with pytest.raises(DataError, match=message) as caught:
-        refine(Memory(), RECIPE, run=run)
+        refine(memory, RECIPE, run=run)
     assert str(path) in str(caught.value)
-    assert run.stage("masks").done_ids() == {"deep/0", "deep/2", "deep/3", "deep/4"}
+    assert run.stage("masks").done_ids() == ALL - {"deep/1"}
     write_cams(path, cams(1))
-    refine(Memory(), RECIPE, run=run)
+    refine(memory, RECIPE, run=run)
     assert len(masks(run)) == 5
 
 
-def test_several_wrong_cams_are_counted(run: RunDirectory) -> None:
+def test_several_wrong_cams_are_counted(memory: Any, run: RunDirectory) -> None:
     for index in (1, 3):
         run.cams(f"deep/{index}").unlink()
     with pytest.raises(DataError, match="1 other"):
-        refine(Memory(), RECIPE, run=run)
+        refine(memory, RECIPE, run=run)
 
 
-def test_a_run_without_cams_says_what_to_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize("index", [1, 4], ids=["tagged", "without tags"])
+def test_a_missing_image_is_named_and_the_others_are_done(without_image: Any, run: RunDirectory, index: int) -> None:
+    with pytest.raises(DataError, match=rf"no image 'deep/{index}\.jpg'"):
+        refine(without_image(index), RECIPE, run=run)
+    assert run.stage("masks").done_ids() == ALL - {f"deep/{index}"}
+
+
+def test_edges_that_are_not_finite_are_named_and_the_others_are_done(
+    memory: Any, run: RunDirectory, irnet: IRNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(net: IRNet, image: torch.Tensor, *, canvas: int) -> tuple[torch.Tensor, torch.Tensor]:
+        edge, displacement = edges_of_image(net, image, canvas=canvas)
+        return (edge * torch.nan if image.shape[1:] == (9, 11) else edge), displacement
+
+    monkeypatch.setattr(steps, "edges_of_image", damaged)
+    with pytest.raises(DataError, match="edge map of image 'deep/3' holds NaN"):
+        refine(memory, WITH_IRN, run=run)
+    assert run.stage("masks").done_ids() == ALL - {"deep/3"}
+
+
+def test_a_run_without_cams_says_what_to_do(memory: Any, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="Run localize"):
-        refine(Memory(), RECIPE, run=RunDirectory(tmp_path))
+        refine(memory, RECIPE, run=RunDirectory(tmp_path))
 
 
-def test_stopped_after_a_batch_and_continued(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_masks_without_a_trained_irnet_say_what_to_do(memory: Any, run: RunDirectory) -> None:
+    with pytest.raises(WeightsError, match="no trained IRNet"):
+        masks_key(memory, WITH_IRN, run=run)
+
+
+def test_stopped_after_an_image_and_continued(memory: Any, run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*inputs: torch.Tensor, **settings: Any) -> torch.Tensor:
         os.kill(os.getpid(), signal.SIGINT)
         return pixel_adaptive_refinement(*inputs, **settings)
 
     with monkeypatch.context() as patch, pytest.raises(StoppedError, match="finished images are kept"):
-        patch.setattr(stage, "pixel_adaptive_refinement", interrupted)
-        refine(Memory(), RECIPE, run=run)
-    assert run.stage("masks").done_ids() == {"deep/0", "deep/1"}
-    refine(Memory(), RECIPE, run=run)
+        patch.setattr(steps, "pixel_adaptive_refinement", interrupted)
+        refine(memory, RECIPE, run=run)
+    assert run.stage("masks").done_ids() == {"deep/0", "deep/4"}, "images without tags come first"
+    refine(memory, RECIPE, run=run)
     assert len(masks(run)) == 5

@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace as changed
 from html.parser import HTMLParser
 
 import pytest
@@ -14,7 +15,7 @@ from ktse.artifacts import RunDirectory
 from ktse.config import replace
 from ktse.data.shapes import Shapes
 from ktse.errors import DataError
-from ktse.evaluation.score import read_scores
+from ktse.evaluation.score import read_scores, write_scores
 from ktse.report.page import write_report
 
 
@@ -87,6 +88,20 @@ def test_every_score_has_its_row_with_protocol(page, finished_run):
     assert "98.7" in page.texts
     assert "seeds, best threshold" in page.texts
     assert "seeds, fixed threshold" in page.texts
+
+
+def test_ir_labels_have_a_row_but_no_column_beside_scores_of_all_pixels(finished_run, splits, recipe, tmp_path):
+    run = copy_of(finished_run, tmp_path)
+    scores = read_scores(run)
+    protocol = changed(scores[0].protocol, labelled_only=True, threshold_source="fixed")
+    labels = changed(scores[0], stage="ir_labels", protocol=protocol, trusted_accuracy=87.6, trusted_share=43.2)
+    write_scores(run, [*scores, labels])
+    write_report(run, train=splits[0], val=splits[1], recipe=recipe)
+    page = page_of(run)
+    assert page.texts.count("IR labels") == 1
+    assert {"trusted correct", "87.6", "trusted share", "43.2"} <= set(page.texts)
+    assert "confident ones of pseudo masks" in page.text
+    assert "trusted correct" not in page_of(finished_run).texts
 
 
 def test_every_class_has_its_row_and_bars_fill_the_union(page, splits):

@@ -36,4 +36,4 @@ def test_values_are_written_for_people():
     assert rows["localization.resize_range"] == "256, 512 px"
     assert rows["localization.gradient_clip"] == "none"
     assert rows["localization.mirror"] == "yes"
-    assert rows["refinement.steps"] == "par"
+    assert rows["refinement.steps"] == "irn"

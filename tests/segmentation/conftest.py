@@ -12,6 +12,7 @@ from ktse.config import Recipe, replace
 from ktse.data.dataset import Dataset
 from ktse.data.image_io import write_confidence, write_label_map
 from ktse.data.shapes import Shapes
+from ktse.recipes.components import PLAIN
 
 
 @pytest.fixture(scope="session")
@@ -24,8 +25,8 @@ def recipe() -> Recipe:
     return replace(
         Recipe(),
         segmentation={
-            "trunk": "demo", "trunk_weights": None, "output_stride": 4, "aspp_dilations": (1, 2), "crop_size": 32,
-            "crop_area": (0.5, 1.0), "epochs": 2, "batch_size": 4, "learning_rate": 0.05,
+            **PLAIN, "trunk": "demo", "trunk_weights": None, "output_stride": 4, "aspp_dilations": (1, 2),
+            "crop_size": 32, "crop_area": (0.5, 1.0), "epochs": 2, "batch_size": 4, "learning_rate": 0.05,
         },
         runtime={"accelerator": "cpu", "checkpoint_interval": 0.0},
     )  # fmt: skip

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,14 @@ import torch
 from ktse.config import Recipe, replace
 from ktse.data.dataset import Dataset
 from ktse.errors import DataError, RecipeError
-from ktse.segmentation.batches import SegmentationBatch, check_batches, segmentation_batches, steps_per_epoch
+from ktse.segmentation.batches import (
+    CoTrainingBatch,
+    SegmentationBatch,
+    check_batches,
+    co_training_batches,
+    segmentation_batches,
+    steps_per_epoch,
+)
 
 
 def batches(dataset: Dataset, recipe: Recipe, **place: Any) -> Iterator[SegmentationBatch]:
@@ -102,17 +110,105 @@ def test_labels_of_another_size_are_refused(dataset: Dataset, recipe: Recipe) ->
         next(segmentation_batches(dataset, recipe, small, epoch=0))
 
 
+def co_training(recipe: Recipe, **settings: Any) -> Recipe:
+    return replace(recipe, segmentation={"method": "co_training", **settings})
+
+
+def trust(index: int, labels: np.ndarray) -> np.ndarray:
+    return labels != 0
+
+
+def pairs(dataset: Dataset, recipe: Recipe, **place: Any) -> Iterator[CoTrainingBatch]:
+    return co_training_batches(dataset, co_training(recipe), dataset.mask, trust, **{"epoch": 0, **place})
+
+
+def fields(batch: CoTrainingBatch) -> dict[str, torch.Tensor]:
+    return {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}
+
+
+def test_types_and_shapes_of_pairs(dataset: Dataset, recipe: Recipe) -> None:
+    epoch = list(pairs(dataset, recipe))
+    assert len(epoch) == 2
+    num_labels = dataset.classes.num_labels
+    for batch in epoch:
+        assert {name: (tuple(value.shape), value.dtype) for name, value in fields(batch).items()} == {
+            "images": ((2, 2, 3, 32, 32), torch.uint8),
+            "labels": ((2, 2, 32, 32), torch.int64),
+            "trusted": ((2, 2, 32, 32), torch.bool),
+            "is_mixed": ((2, 2), torch.bool),
+            "order": ((2, 2, num_labels), torch.int64),
+            "changes": ((2, 2, 7), torch.float32),
+        }
+        assert torch.equal(batch.order.sort(-1).values, torch.arange(num_labels).expand(2, 2, -1))
+
+
+def test_pairs_are_the_crops_of_the_plain_batches_first_half_with_second(dataset: Dataset, recipe: Recipe) -> None:
+    mean, std = (torch.tensor(values)[:, None, None] for values in (recipe.data.mean, recipe.data.std))
+    for plain, paired in zip(batches(dataset, recipe, epoch=2), pairs(dataset, recipe, epoch=2), strict=True):
+        for q in range(2):
+            for i in range(2):
+                shown = (paired.images[q, i] / 255 - mean) / std
+                assert torch.allclose(shown, plain.images[q + 2 * i], atol=1e-6)
+                assert torch.equal(paired.labels[q, i], plain.labels[q + 2 * i])
+
+
+def test_trust_is_cropped_and_turned_with_its_labels(dataset: Dataset, recipe: Recipe) -> None:
+    for batch in pairs(dataset, recipe):
+        assert torch.equal(batch.trusted, batch.labels != 0)
+        assert batch.trusted.any()
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_pairs_and_their_draws_depend_on_their_place_alone(dataset: Dataset, recipe: Recipe, world_size: int) -> None:
+    eight = replace(recipe, segmentation={"batch_size": 8})
+    (whole,) = pairs(dataset, eight, epoch=3)
+    parts = [next(pairs(dataset, eight, epoch=3, rank=rank, world_size=world_size)) for rank in range(world_size)]
+    for name, value in fields(whole).items():
+        assert torch.equal(torch.cat([fields(part)[name] for part in parts]), value), name
+
+
+def test_pairs_of_a_resumed_epoch_are_the_same_and_those_of_others_are_not(dataset: Dataset, recipe: Recipe) -> None:
+    first, second = pairs(dataset, recipe, epoch=3)
+    (resumed,) = pairs(dataset, recipe, epoch=3, start_step=1)
+    assert all(torch.equal(fields(second)[name], value) for name, value in fields(resumed).items())
+    others = [
+        first,
+        list(pairs(dataset, recipe, epoch=4))[1],
+        list(pairs(dataset, replace(recipe, runtime={"random_seed": 1}), epoch=3))[1],
+    ]
+    for other in others:
+        for name in ("images", "order", "changes"):
+            assert not torch.equal(fields(other)[name], fields(second)[name]), name
+
+
+def test_workers_give_the_same_pairs(dataset: Dataset, recipe: Recipe) -> None:
+    here = list(pairs(dataset, recipe))
+    with_worker = list(pairs(dataset, replace(recipe, runtime={"workers": 1})))
+    for a, b in zip(here, with_worker, strict=True):
+        assert all(torch.equal(fields(b)[name], value) for name, value in fields(a).items())
+
+
+def test_chances_are_those_of_the_settings(dataset: Dataset, recipe: Recipe) -> None:
+    never = {"mix_probability": 0, "colour_probability": 0, "grey_probability": 0, "blur_probability": 0}
+    for batch in pairs(dataset, replace(recipe, segmentation={"co_training": never})):
+        assert not batch.is_mixed.any()
+        assert not batch.changes.any()
+    for batch in pairs(dataset, replace(recipe, segmentation={"co_training": {"mix_probability": 1}})):
+        assert batch.is_mixed.all()
+
+
 @pytest.mark.parametrize(
     ("settings", "world_size", "error", "message"),
     [
         ({"batch_size": 11}, 1, DataError, "has 10 images, segmentation.batch_size asks for 11"),
         ({"batch_size": 5}, 2, RecipeError, "does not divide into 2 processes"),
         ({"batch_size": 6, "micro_batches": 2}, 2, RecipeError, "multiple of 4"),
+        ({"batch_size": 6, "method": "co_training"}, 2, RecipeError, "in groups of 2. Set it to a multiple of 4"),
     ],
-    ids=["too few images", "processes", "micro-batches"],
+    ids=["too few images", "processes", "micro-batches", "pairs"],
 )
 def test_impossible_batches_are_refused(
-    dataset: Dataset, recipe: Recipe, settings: dict[str, int], world_size: int, error: type[Exception], message: str
+    dataset: Dataset, recipe: Recipe, settings: dict[str, Any], world_size: int, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
         check_batches(dataset, replace(recipe, segmentation=settings).segmentation, world_size=world_size)

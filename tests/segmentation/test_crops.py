@@ -62,6 +62,16 @@ def test_image_and_labels_are_cut_alike() -> None:
         assert np.abs(shown_column - crop_labels % 60)[inner].max() <= 1.5
 
 
+def test_maps_of_one_image_are_cut_alike() -> None:
+    image = np.zeros((30, 41, 3), np.uint8)
+    maps = np.random.default_rng(2).integers(0, 9, (30, 41, 2), np.uint8)
+    together, *apart = [
+        random_resized_crop(image, cut, side=20, area=(0.5, 0.75), generator=np.random.default_rng(1))[1]
+        for cut in (maps, maps[..., 0], maps[..., 1])
+    ]
+    assert np.array_equal(together, np.stack(apart, axis=-1))
+
+
 def test_no_label_arises_that_was_not_there() -> None:
     labels = np.random.default_rng(0).choice(np.array([0, 7, 255], np.uint8), (33, 41))
     image = np.zeros((33, 41, 3), np.uint8)

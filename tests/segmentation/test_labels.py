@@ -10,8 +10,9 @@ from ktse.artifacts import RunDirectory
 from ktse.data.classes import Classes
 from ktse.data.dataset import Dataset
 from ktse.data.image_io import write_confidence, write_label_map
+from ktse.data.shapes import Shapes
 from ktse.errors import DataError
-from ktse.segmentation.labels import label_reader
+from ktse.segmentation.labels import LOOKED_AT, foreground_share, label_reader, trust_reader
 
 
 class Bare(Dataset):
@@ -76,6 +77,39 @@ def test_a_confidence_of_another_size_is_refused(dataset: Dataset, run: RunDirec
     write_confidence(run.confidence(dataset.ids[0]), np.ones((3, 3), np.bool_))
     with pytest.raises(DataError, match="Run refine again"):
         label_reader(dataset, "masks", run=run, trusted_only=True)(0)
+
+
+def test_trust_is_that_of_the_confidence_masks(dataset: Dataset, run: RunDirectory) -> None:
+    with run.lock():
+        read = pickle.loads(pickle.dumps(trust_reader(dataset, "masks", run=run)))
+    trusted = read(2, np.zeros((32, 32), np.uint8))
+    assert trusted.dtype == np.bool_
+    assert trusted[:16].all()
+    assert not trusted[16:].any()
+    with pytest.raises(DataError, match=r"is \(32, 32\), but its mask is \(3, 3\)"):
+        read(2, np.zeros((3, 3), np.uint8))
+
+
+def test_of_the_truth_all_that_is_labelled_is_trusted(dataset: Dataset, tmp_path: Path) -> None:
+    read = trust_reader(dataset, "truth", run=RunDirectory(tmp_path))
+    assert read(0, np.array([[0, 3, 255]])).tolist() == [[True, True, False]]
+
+
+def test_share_of_foreground_is_a_mean_over_images() -> None:
+    maps = [None, np.zeros((2, 2), np.uint8), np.array([[0, 1, 255, 255]]), np.array([[4]])]
+    assert foreground_share(Shapes(count=4), lambda index: maps[index]) == (0 + 0 + 1 / 4 + 1) / 4
+
+
+def test_share_of_foreground_looks_at_some_images_all_over_a_large_data_set() -> None:
+    asked: list[int] = []
+
+    def read(index: int) -> None:
+        asked.append(index)
+
+    foreground_share(Shapes(count=1050), read)
+    assert LOOKED_AT <= len(asked) < 2 * LOOKED_AT
+    assert asked[0] == 0
+    assert asked[-1] >= 1000
 
 
 def test_a_missing_mask_is_named(dataset: Dataset, run: RunDirectory) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from ktse.data.classes import Classes
 from ktse.data.dataset import Dataset
 from ktse.data.image_io import read_label_map
 from ktse.errors import DataError, StoppedError, WeightsError
-from ktse.segmentation import predict as module
+from ktse.recipes.components import PLAIN
 from ktse.segmentation.predict import predict, predictions_key
 from ktse.segmentation.segmenter import Segmenter, build_network
 from ktse.segmentation.segmenter_file import write_segmenter
@@ -36,6 +35,12 @@ class Untagged(Dataset):
 
     def mask(self, index: int) -> None:
         raise AssertionError("predictions need no masks")
+
+
+@pytest.fixture
+def recipe(recipe: Recipe) -> Recipe:
+    """The plain one: images at their own size, no CRF."""
+    return replace(recipe, segmentation=PLAIN)
 
 
 @pytest.fixture
@@ -76,23 +81,43 @@ def test_a_rerun_does_only_the_rest(
 ) -> None:
     seen: list[int] = []
 
-    def watched(dataset: Dataset, indices: list[int], limit: int) -> Any:
-        for index in indices:
-            seen.append(index)
-            if len(seen) == 3:
-                os.kill(os.getpid(), signal.SIGINT)
-            yield [index], dataset.image(index)[None]
+    def watched(self: Dataset, index: int) -> np.ndarray:
+        seen.append(index)
+        if len(seen) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return read(self, index)
 
-    monkeypatch.setattr(module, "size_batches", watched)
+    read = type(dataset).image
+    monkeypatch.setattr(type(dataset), "image", watched)
     with pytest.raises(StoppedError, match="predictions stopped"):
         predict(dataset, recipe, run=run)
     assert seen == [0, 1, 2]
+    finished = len(run.stage("predictions").done_ids())
     predict(dataset, recipe, run=run)
-    assert seen == list(range(10))
+    assert seen == [0, 1, 2, *range(finished, 10)]
     predict(dataset, recipe, run=run)
-    assert seen == list(range(10)), "what is done is not done again"
+    assert len(seen) == 13 - finished, "what is done is not done again"
     predict(dataset, replace(recipe, segmentation={"mirror": True}), run=run)
-    assert seen == [*range(10), *range(10)], "other views are other predictions"
+    assert seen[-10:] == [*range(10)], "other views are other predictions"
+
+
+def test_a_broken_image_does_not_stop_the_others(recipe: Recipe, run: RunDirectory, trained: Segmenter) -> None:
+    class WithHole(Untagged):
+        broken = True
+
+        def image(self, index: int) -> np.ndarray:
+            if self.broken and index in (1, 4):
+                raise DataError(f"image '{index}.jpg' is empty.", remedy="Copy it anew.")
+            return super().image(index)
+
+    photos = WithHole(trained.classes.names)
+    with pytest.raises(DataError, match=r"2 of 6 images could not be read.*'1\.jpg' is empty.*'4\.jpg'.*Copy it anew"):
+        predict(photos, recipe, run=run)
+    assert len(run.stage("predictions").done_ids()) == 4
+    assert not run.stage("predictions").is_done(predictions_key(photos, recipe, run=run))
+    photos.broken = False
+    predict(photos, recipe, run=run)
+    assert run.stage("predictions").is_done(predictions_key(photos, recipe, run=run))
 
 
 class OneOfTwo:

@@ -1,19 +1,29 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
 
-from ktse.config import Recipe, replace
+from ktse.config import CrfSettings, Recipe, replace
 from ktse.data.classes import Classes
 from ktse.errors import InputError
+from ktse.nets.deeplab import DeepLab
+from ktse.nets.deeplab_pair import DeepLabPair
+from ktse.ops.dense_crf import dense_crf
+from ktse.recipes.components import PLAIN
+from ktse.segmentation import segmenter as module
 from ktse.segmentation.segmenter import Segmenter, build_network
 from ktse.types import SegmenterOutput
 
 CLASSES = Classes(("cat", "dog"))
-RECIPE = replace(Recipe(), segmentation={"scales": (0.5, 1.0, 1.5), "mirror": True})
+RECIPE = replace(Recipe(), segmentation={**PLAIN, "scales": (0.5, 1.0, 1.5), "mirror": True})
+PUBLISHED = replace(Recipe(), segmentation={"inference_size": 32, "use_crf": False})
+SMALL = {"trunk": "demo", "trunk_weights": None, "output_stride": 4, "aspp_dilations": (1,)}
 
 
 class Painter(nn.Module):
@@ -30,28 +40,58 @@ class Painter(nn.Module):
         return SegmenterOutput(pre_logits=pre_logits, logits=F.interpolate(pre_logits, images.shape[-2:]))
 
 
-def slow_scores(image: np.ndarray, recipe: Recipe) -> Tensor:
-    """One view after the other."""
-    mean, std = torch.tensor(recipe.data.mean).view(3, 1, 1), torch.tensor(recipe.data.std).view(3, 1, 1)
-    whole = (torch.from_numpy(image.copy()).permute(2, 0, 1) / 255 - mean) / std
-    height, width = image.shape[:2]
-    views = []
-    for scale in recipe.segmentation.scales:
-        size = (round(height * scale), round(width * scale))
-        view = F.interpolate(whole[None], size=size, mode="bilinear", align_corners=False)
-        for turned in (False, True):
-            output = Painter()(torch.flip(view, [3]) if turned else view).pre_logits
-            scores = F.interpolate(output, size=(height, width), mode="bilinear", align_corners=False).softmax(1)
-            views.append(torch.flip(scores, [3]) if turned else scores)
-    return torch.cat(views).mean(0).detach()
+class PointWise(nn.Module):
+    """Scores of a pixel that depend on nothing but its colour: the same in every tile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.anchor = nn.Parameter(torch.zeros(1))
+
+    def forward(self, images: Tensor) -> SegmenterOutput:
+        return SegmenterOutput(pre_logits=images * 2, logits=images * 2)
 
 
-def segmenter(recipe: Recipe = RECIPE) -> Segmenter:
-    return Segmenter(Painter(), CLASSES, recipe)  # type: ignore[arg-type] # stands for a network
+def segmenter(recipe: Recipe = RECIPE, network: nn.Module | None = None) -> Segmenter:
+    return Segmenter(network or Painter(), CLASSES, recipe)  # type: ignore[arg-type] # stands for a network
 
 
 def noise(*shape: int) -> np.ndarray:
     return np.random.default_rng(5).integers(0, 256, shape, dtype=np.uint8)
+
+
+def normalized(image: np.ndarray, recipe: Recipe) -> Tensor:
+    mean, std = torch.tensor(recipe.data.mean).view(3, 1, 1), torch.tensor(recipe.data.std).view(3, 1, 1)
+    return ((torch.from_numpy(image.copy()).permute(2, 0, 1) / 255 - mean) / std)[None]
+
+
+def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+
+
+def slow_scores(image: np.ndarray, recipe: Recipe) -> Tensor:
+    """One view after the other, their probabilities averaged."""
+    height, width = image.shape[:2]
+    views = []
+    for scale in recipe.segmentation.scales:
+        view = resized(normalized(image, recipe), (round(height * scale), round(width * scale)))
+        for turned in (False, True):
+            output = Painter()(torch.flip(view, [3]) if turned else view).pre_logits
+            scores = resized(output, (height, width)).softmax(1)
+            views.append(torch.flip(scores, [3]) if turned else scores)
+    return torch.cat(views).mean(0).detach()
+
+
+def slow_published(image: np.ndarray, recipe: Recipe) -> Tensor:
+    """REFERENCE 6.5: a square; base and three scales, the largest on the base grid; back to the image; softmax."""
+    side = recipe.segmentation.inference_size
+    square = np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR))
+    base = normalized(square, recipe)
+    grid = Painter()(base).pre_logits
+    others = [
+        resized(Painter()(resized(base, (side * percent // 100,) * 2)).pre_logits, grid.shape[-2:])
+        for percent in (75, 100, 125)
+    ]
+    return resized(torch.stack([grid, *others]).amax(0), image.shape[:2]).softmax(1)[0].detach()
 
 
 def test_scores_are_the_mean_over_scales_and_mirrors() -> None:
@@ -60,6 +100,14 @@ def test_scores_are_the_mean_over_scales_and_mirrors() -> None:
     expected = torch.stack([slow_scores(image, RECIPE) for image in images])
     torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(scores.sum(1), torch.ones(2, 21, 34))
+
+
+@pytest.mark.parametrize("size", [(21, 34), (60, 45)], ids=["enlarged to the square", "shrunk to the square"])
+def test_published_views(size: tuple[int, int]) -> None:
+    image = noise(*size, 3)
+    scores = segmenter(PUBLISHED).scores(image[None])[0]
+    # the square has whole grey levels, which two libraries round differently
+    torch.testing.assert_close(scores, slow_published(image, PUBLISHED), rtol=0, atol=0.01)
 
 
 def test_prediction_is_the_label_of_largest_score() -> None:
@@ -71,23 +119,119 @@ def test_prediction_is_the_label_of_largest_score() -> None:
 
 def test_plain_recipe_has_one_view() -> None:
     image = noise(16, 24, 3)
-    plain = replace(RECIPE, segmentation={"scales": (1.0,), "mirror": False})
-    mean, std = np.array(RECIPE.data.mean, np.float32), np.array(RECIPE.data.std, np.float32)
-    tensor = torch.from_numpy((np.float32(image) / 255 - mean) / std).permute(2, 0, 1)[None]
-    output = Painter()(tensor).pre_logits
-    expected = F.interpolate(output, (16, 24), mode="bilinear").softmax(1)
+    plain = replace(RECIPE, segmentation=PLAIN | {"mirror": False})
+    expected = resized(Painter()(normalized(image, plain)).pre_logits, (16, 24)).softmax(1)
     torch.testing.assert_close(segmenter(plain).scores(image[None]), expected.detach(), rtol=1e-4, atol=1e-5)
 
 
-def test_mirrored_image_has_mirrored_labels() -> None:
-    image = noise(18, 24, 3)
-    assert np.array_equal(segmenter().predict(image[:, ::-1]), segmenter().predict(image)[:, ::-1])
+@pytest.mark.parametrize("changes", [{}, {"inference_size": 32}], ids=["own size", "square"])
+def test_mirrored_image_has_mirrored_labels(changes: dict[str, Any]) -> None:
+    image, both = noise(18, 24, 3), segmenter(replace(RECIPE, segmentation=changes))
+    assert np.array_equal(both.predict(image[:, ::-1]), both.predict(image)[:, ::-1])
+
+
+def test_tiles_of_a_network_that_looks_at_single_pixels_are_as_the_whole() -> None:
+    image = noise(150, 230, 3)
+    plain = replace(RECIPE, segmentation={"scales": (1.0,), "mirror": False})
+    tiled = replace(plain, segmentation={"tile_size": 64, "tile_overlap": 16})
+    whole = segmenter(plain, PointWise()).scores(image[None])
+    torch.testing.assert_close(segmenter(tiled, PointWise()).scores(image[None]), whole)
+    assert len(list(segmenter(tiled, PointWise()).pieces(image[None]))) == 3 * 5
+
+
+def test_square_views_are_enlarged_tile_by_tile_to_the_same() -> None:
+    image = noise(150, 230, 3)
+    tiled = replace(PUBLISHED, segmentation={"tile_size": 64, "tile_overlap": 16})
+    whole = segmenter(PUBLISHED).scores(image[None])
+    torch.testing.assert_close(segmenter(tiled).scores(image[None]), whole)
+    assert np.array_equal(segmenter(tiled).predict(image), whole[0].argmax(0).numpy())
+
+
+def test_seams_of_a_real_network_do_not_show() -> None:
+    """Probabilities change nowhere much faster than without tiles; with tiles side by side it would be 6 times."""
+    tiles = {"tile_size": 96, "tile_overlap": 32}
+    recipe = replace(RECIPE, segmentation={**SMALL, **tiles, "scales": (1.0,), "mirror": False})
+    torch.manual_seed(0)
+    network = build_network(recipe.segmentation, num_labels=3, weights="demo")
+    image = np.asarray(Image.fromarray(noise(12, 16, 3)).resize((240, 180), Image.Resampling.BICUBIC))
+    in_tiles = segmenter(recipe, network).scores(image[None])[0]
+    whole = segmenter(replace(recipe, segmentation={"tile_size": 512}), network).scores(image[None])[0]
+    assert (in_tiles - whole).abs().max() > 0.01, "the network sees less in a tile"
+    for axis in (1, 2):
+        fastest, fastest_of_whole = (
+            maps.diff(dim=axis).abs().mean(0).mean(2 - axis).max() for maps in (in_tiles, whole)
+        )
+        assert fastest <= 2 * fastest_of_whole
+
+
+class Recorder:
+    """Stands for the CRF: notes what it gets, and turns the labels round."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[np.ndarray, Tensor, CrfSettings]] = []
+
+    def __call__(self, image: np.ndarray, scores: Tensor, settings: CrfSettings) -> Tensor:
+        self.calls.append((image.copy(), scores.clone(), settings))
+        return scores.flip(0)
+
+
+@pytest.mark.parametrize("crf_image", ["original", "wrapped"])
+def test_the_crf_sees_image_and_probabilities_and_has_the_last_word(
+    monkeypatch: pytest.MonkeyPatch, crf_image: str
+) -> None:
+    crf = Recorder()
+    monkeypatch.setattr(module, "refine_by_crf", crf)
+    images = noise(2, 18, 25, 3)
+    with_crf = replace(RECIPE, segmentation={"use_crf": True, "crf_image": crf_image, "crf": {"iterations": 3}})
+    before = segmenter().scores(images)
+    torch.testing.assert_close(segmenter(with_crf).scores(images), before.flip(1))
+    for number, (image, scores, settings) in enumerate(crf.calls):
+        mean = np.array([122.675, 116.669, 104.008])
+        expected = {
+            "original": images[number],
+            "wrapped": np.trunc(images[number] - mean).astype(np.int64).astype(np.uint8),
+        }
+        assert np.array_equal(image, expected[crf_image])
+        torch.testing.assert_close(scores, before[number])
+        assert settings.iterations == 3
+    assert len(crf.calls) == 2
+
+
+def test_the_crf_works_on_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    crf = Recorder()
+    monkeypatch.setattr(module, "refine_by_crf", crf)
+    recipe = replace(RECIPE, segmentation={"use_crf": True, "tile_size": 64, "tile_overlap": 16})
+    image = noise(64, 100, 3)
+    segmenter(recipe).predict(image)
+    assert [call[0].shape for call in crf.calls] == [(64, 58, 3), (64, 58, 3)]
+    assert np.array_equal(crf.calls[1][0], image[:, 42:])
+
+
+def test_the_published_crf() -> None:
+    """REFERENCE 6.5: 10 iterations; gaussian 1 px, compatibility 3; bilateral 67 px, 3 grey levels, compatibility 4."""
+    image = np.asarray(Image.fromarray(noise(4, 5, 3)).resize((25, 20), Image.Resampling.NEAREST))
+    before = segmenter(PUBLISHED).scores(image[None])[0]
+    after = segmenter(replace(PUBLISHED, segmentation={"use_crf": True})).scores(image[None])[0]
+    expected = dense_crf(image, before, iterations=10, gaussian=(1, 3), bilateral=(67, 3, 4))
+    torch.testing.assert_close(after, expected, rtol=1e-3, atol=1e-4)
+    assert not torch.equal(after.argmax(0), before.argmax(0))
+
+
+def test_settings_of_another_recipe_leave_network_and_normalisation() -> None:
+    other = replace(Recipe(), data={"mean": (0.1, 0.1, 0.1)}, segmentation={"scales": (2.0,), "trunk": "resnet18"})
+    ours = segmenter()
+    changed = ours.with_settings_of(other)
+    assert changed.network is ours.network
+    assert changed.recipe == replace(
+        RECIPE,
+        segmentation={
+            "scales": (2.0,), "mirror": False, "view_merge": "max", "inference_size": 512, "use_crf": True,
+        },
+    )  # fmt: skip
 
 
 def test_many_classes_need_two_bytes() -> None:
-    recipe = replace(
-        Recipe(), segmentation={"trunk": "demo", "trunk_weights": None, "output_stride": 4, "aspp_dilations": (1,)}
-    )
+    recipe = replace(Recipe(), segmentation={**PLAIN, **SMALL})
     classes = Classes(tuple(f"class {number}" for number in range(255)))
     network = build_network(recipe.segmentation, num_labels=classes.num_labels, weights=None)
     assert Segmenter(network, classes, recipe).predict(noise(8, 8, 3)).dtype == np.uint16
@@ -101,3 +245,30 @@ def test_many_classes_need_two_bytes() -> None:
 def test_other_images_are_refused(image: np.ndarray) -> None:
     with pytest.raises(InputError, match=r"expected \(H, W, 3\) uint8"):
         segmenter().predict(image)
+
+
+@pytest.mark.parametrize(("method", "kind"), [("plain", DeepLab), ("co_training", DeepLabPair)], ids=str)
+def test_the_method_says_how_many_networks(method: str, kind: type[nn.Module]) -> None:
+    settings = replace(Recipe(), segmentation={**SMALL, "method": method}).segmentation
+    assert type(build_network(settings, num_labels=3, weights=None)) is kind
+
+
+def test_a_pair_answers_with_the_mean_of_both() -> None:
+    recipe = replace(RECIPE, segmentation={**SMALL, "method": "co_training", "scales": (1.0,), "mirror": False})
+    pair = build_network(recipe.segmentation, num_labels=3, weights=None)
+    assert isinstance(pair, DeepLabPair)
+    image = noise(24, 32, 3)
+    scores = segmenter(recipe, pair).scores(image[None])
+    with torch.no_grad():
+        both = [network(normalized(image, recipe)).pre_logits for network in (pair.network1, pair.network2)]
+    expected = resized((both[0] + both[1]) / 2, (24, 32)).softmax(1)
+    torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_settings_of_vgg16_reach_the_network() -> None:
+    settings = replace(
+        Recipe(), segmentation={"trunk": "vgg16", "trunk_weights": None, "method": "plain", "vgg_dropout": 0.25}
+    ).segmentation
+    with torch.device("meta"):
+        network = build_network(settings, num_labels=3, weights=None)
+    assert {layer.p for layer in network.modules() if isinstance(layer, nn.Dropout)} == {0.25}

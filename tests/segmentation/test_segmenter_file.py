@@ -13,15 +13,17 @@ from safetensors.torch import load_file, save_file
 from ktse.config import Recipe, replace
 from ktse.data.classes import Classes
 from ktse.errors import WeightsError
+from ktse.recipes.components import PLAIN
 from ktse.segmentation.segmenter import Segmenter, build_network
 from ktse.segmentation.segmenter_file import read_segmenter, write_segmenter
 
 CLASSES = Classes(("cat", "dog"))
 
 
-@pytest.fixture
-def segmenter(recipe: Recipe) -> Segmenter:
-    recipe = replace(recipe, data={"mean": (0.1, 0.2, 0.3)}, segmentation={"mirror": True})
+@pytest.fixture(params=["plain", "co_training"])
+def segmenter(recipe: Recipe, request: pytest.FixtureRequest) -> Segmenter:
+    seen = {**PLAIN, "mirror": True, "method": request.param}
+    recipe = replace(recipe, data={"mean": (0.1, 0.2, 0.3)}, segmentation=seen)
     network = build_network(recipe.segmentation, num_labels=CLASSES.num_labels, weights=None)
     return Segmenter(network, CLASSES, recipe)
 
@@ -94,10 +96,29 @@ def test_damaged_and_foreign_files_are_refused(file: Path, damage: Any) -> None:
         {"classes": ["cat"]},
         {"recipe": {"segmentation": {"trunk": "test_vit"}}},
         {"recipe": {"segmentation": {"trunk": "resnet26", "trunk_weights": "timm"}}},
+        {"recipe": {"segmentation": {"trunk": "resnet26", "trunk_weights": "timm", "method": "co_training"}}},
     ],
-    ids=["fewer labels", "a trunk without a grid", "a larger trunk"],
+    ids=["fewer labels", "a trunk without a grid", "a larger trunk", "two larger trunks"],
 )
 def test_a_recipe_that_does_not_fit_the_tensors_is_refused(file: Path, changes: dict[str, Any]) -> None:
     rewrite(file, **changes)
     with pytest.raises(WeightsError, match=r"not a segmenter of ktse|holds another network than its recipe"):
         read_segmenter(file)
+
+
+def test_recipes_from_before_there_were_methods_are_plain(recipe: Recipe, tmp_path: Path) -> None:
+    """Such files know scales and mirror images alone, and the mean of the views at the size of the image."""
+    file = tmp_path / "old.safetensors"
+    now = replace(recipe, segmentation={**PLAIN, "scales": (0.5, 1.0)})
+    network = build_network(now.segmentation, num_labels=CLASSES.num_labels, weights=None)
+    write_segmenter(file, Segmenter(network, CLASSES, now))
+    then = metadata(file)["recipe"]
+    known = {
+        "trunk", "trunk_weights", "output_stride", "aspp_dilations", "crop_size", "crop_area", "flip_probability",
+        "trusted_only", "epochs", "batch_size", "micro_batches", "learning_rate", "head_learning_rate_factor",
+        "learning_rate_power", "learning_rate_floor", "momentum", "weight_decay", "gradient_clip", "scales", "mirror",
+    }  # fmt: skip
+    then["segmentation"] = {name: value for name, value in then["segmentation"].items() if name in known}
+    then["segmentation"]["batch_size"] = 3
+    rewrite(file, recipe=then)
+    assert read_segmenter(file).recipe == replace(now, segmentation={"batch_size": 3})

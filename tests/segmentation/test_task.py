@@ -45,6 +45,18 @@ def test_mean_over_the_labelled_pixels_of_the_batch(ignore_index: int) -> None:
     assert losses.total is losses.terms["cross_entropy"]
 
 
+def test_monitors_say_what_is_predicted_and_what_is_ignored() -> None:
+    logits = torch.zeros(1, 3, 1, 4)
+    logits[0, :, 0] = torch.eye(3)[[0, 2, 1, 0]].T
+    losses = SegmentationTask(Given(logits))(
+        SegmentationBatch(torch.zeros(1, 3, 1, 4), torch.tensor([[[255, 0, 0, 0]]])), 0.0
+    )
+    assert {name: value.item() for name, value in losses.monitors.items()} == {
+        "predicted_foreground": 0.5,
+        "ignored": 0.25,
+    }
+
+
 def test_ignored_pixels_have_no_gradient() -> None:
     labels = torch.tensor([[[0, 255]]])
     segmenter = Given(torch.zeros(1, 2, 1, 2))

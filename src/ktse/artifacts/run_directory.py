@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ktse.artifacts.files import read_json, remove_leftovers, write_json
 from ktse.artifacts.stage import Stage
@@ -19,17 +19,34 @@ if TYPE_CHECKING:
 
 TRAINING_SUFFIXES = (".safetensors", ".json")
 
-STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...], bool]] = {
-    "localizer": (("localizer",), TRAINING_SUFFIXES, False),
-    "cams": (("cams",), (".npz",), True),
-    "seeds": (("seeds",), (".png",), True),
-    "ir_labels": (("ir_labels",), (".png",), True),
-    "irnet": (("irnet",), TRAINING_SUFFIXES, False),
-    "masks": (("masks", "confidence"), (".png",), True),
-    "segmenter": (("segmenter",), TRAINING_SUFFIXES, False),
-    "predictions": (("predictions",), (".png",), True),
+
+class Layout(NamedTuple):
+    """Where the outputs of a stage lie in a run.
+
+    Attributes:
+        folders: Its folders; the state file is in the first.
+        suffixes: Endings of its files.
+        by_image: Whether it writes one file an image in each folder.
+        by_products: Folders of what it leaves on the way: removed when stale, but no image waits for them.
+    """
+
+    folders: tuple[str, ...]
+    suffixes: tuple[str, ...]
+    by_image: bool
+    by_products: tuple[str, ...] = ()
+
+
+STAGES = {
+    "localizer": Layout(("localizer",), TRAINING_SUFFIXES, False),
+    "cams": Layout(("cams",), (".npz",), True),
+    "seeds": Layout(("seeds",), (".png",), True),
+    "ir_labels": Layout(("ir_labels",), (".png",), True),
+    "irnet": Layout(("irnet",), TRAINING_SUFFIXES, False),
+    "masks": Layout(("masks", "confidence"), (".png",), True, by_products=("steps",)),
+    "segmenter": Layout(("segmenter",), TRAINING_SUFFIXES, False),
+    "predictions": Layout(("predictions",), (".png",), True),
 }
-"""Each stage with its folders, the endings of its files, and whether it writes one file an image."""
+"""Each stage with its place in the run."""
 
 
 class RunDirectory:
@@ -109,6 +126,14 @@ class RunDirectory:
         """File of the IR label of an image."""
         return self._file("ir_labels", id_, ".png")
 
+    def step(self, number: int, name: str) -> Path:
+        """Folder of the label maps `ID.png` after a step of refinement that is not the last, counted from 1."""
+        return self.root / "steps" / f"{number}_{name}"
+
+    def step_mask(self, number: int, name: str, id_: str) -> Path:
+        """File of the label map of an image after such a step."""
+        return self._file(f"steps/{number}_{name}", id_, ".png")
+
     def mask(self, id_: str) -> Path:
         """File of the pseudo mask of an image."""
         return self._file("masks", id_, ".png")
@@ -129,8 +154,14 @@ class RunDirectory:
         """
         if name not in STAGES:
             raise InputError(f"no stage '{name}'.", remedy=near_matches(name, STAGES))
-        folders, suffixes, by_image = STAGES[name]
-        return Stage(name, tuple(self.root / folder for folder in folders), suffixes, by_image)
+        layout = STAGES[name]
+        return Stage(
+            name,
+            folders=tuple(self.root / folder for folder in layout.folders),
+            suffixes=layout.suffixes,
+            by_image=layout.by_image,
+            by_products=tuple(self.root / folder for folder in layout.by_products),
+        )
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -55,12 +55,14 @@ class Stage:
         folders: Where its outputs are; the state file is in the first.
         suffixes: Endings of the files that belong to the stage. Nothing else is ever removed.
         by_image: Whether the outputs are one file an image in each folder (else: a training).
+        by_products: Folders of what the stage leaves on the way: removed when stale, but no image waits for them.
     """
 
     name: str
     folders: tuple[Path, ...]
     suffixes: tuple[str, ...]
     by_image: bool
+    by_products: tuple[Path, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -130,7 +132,7 @@ class Stage:
         )
 
     def _outputs(self) -> list[Path]:
-        return [path for folder in self.folders for path in _files(folder, self.suffixes)]
+        return [path for folder in (*self.folders, *self.by_products) for path in _files(folder, self.suffixes)]
 
     def _state(self) -> Mapping[str, Any]:
         path = self.folder / STATE_FILE

@@ -1,4 +1,4 @@
-"""The table that a run ends with: each score beside its baseline and its bound, with its protocol."""
+"""The table that a run ends with: each score beside its baseline and its bound, and below it how each was made."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
 
 def show_scores(scores: Sequence[Score], run: Path) -> None:
-    """Print the scores of a run, and where its report is if there is one."""
+    """Print the scores of a run with their protocols, and where its report is if there is one."""
+    from ktse.report.score_table import score_title
+
     say(scores_table(scores) if scores else "nothing was scored: the data have no true masks.")
+    for score in scores:
+        say(f"{score_title(score)}: {score.protocol.in_words()}")
     report = run / "report.html"
     if report.is_file():
         say(f"report: {report}")
@@ -26,15 +30,15 @@ def scores_table(scores: Sequence[Score]) -> Table:
     """Return the scores as a table in percent; an empty cell is a number that was not asked for."""
     from rich.table import Table
 
-    from ktse.report.page import score_title
+    from ktse.report.score_table import score_title, shown_columns
 
+    columns = shown_columns(scores)
     table = Table(box=None, pad_edge=False)
-    for name in ("stage", "mIoU", "over-expansion", "under-activation", "baseline", "fully supervised"):
-        table.add_column(name, justify="left" if name == "stage" else "right")
-    table.add_column("protocol", overflow="fold")
+    table.add_column("stage")
+    for title in columns:  # one word a line, so that all stand side by side in a narrow terminal
+        table.add_column(title.replace("-", "-\n").replace(" ", "\n"), justify="right", no_wrap=True)
     for score in scores:
-        numbers = (score.miou, score.over_expansion, score.under_activation, score.baseline, score.fully_supervised)
-        table.add_row(score_title(score), *map(_percent, numbers), score.protocol.in_words())
+        table.add_row(score_title(score), *(_percent(value(score)) for value in columns.values()))
     return table
 
 

@@ -1,4 +1,4 @@
-"""One stage of a run by itself: `ktse train`, `localize`, `refine`, `predict`, `evaluate`, `report`."""
+"""One stage of a run by itself: `ktse train`, `localize`, `refine`, `evaluate`, `report`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def train_localizer(
 
     Example: ktse train localizer runs/photos --recipe folder/cpu --data PHOTOS
     """
-    _run_stage("localizer", run, data, recipe, changes)
+    run_stage("localizer", run, data, recipe, changes)
     say(f"localizer: {run / 'localizer'}")
 
 
@@ -30,26 +30,20 @@ def train_segmenter(
     run: RunArgument, data: DataOption = None, recipe: RecipeOption = None, changes: SetOption = None
 ) -> None:
     """Train the network that learns from pseudo masks."""
-    _run_stage("segmenter", run, data, recipe, changes)
+    run_stage("segmenter", run, data, recipe, changes)
     say(f"segmenter: {run / 'segmenter'}")
 
 
 def localize(run: RunArgument, data: DataOption = None, recipe: RecipeOption = None, changes: SetOption = None) -> None:
     """Draw class activation maps and seeds with the trained localizer."""
-    _run_stage("cams", run, data, recipe, changes)
+    run_stage("cams", run, data, recipe, changes)
     say(f"maps: {run / 'cams'}; seeds: {run / 'seeds'}")
 
 
 def refine(run: RunArgument, data: DataOption = None, recipe: RecipeOption = None, changes: SetOption = None) -> None:
     """Turn the class activation maps into pseudo masks."""
-    _run_stage("masks", run, data, recipe, changes)
+    run_stage("masks", run, data, recipe, changes)
     say(f"masks: {run / 'masks'}")
-
-
-def predict(run: RunArgument, data: DataOption = None, recipe: RecipeOption = None, changes: SetOption = None) -> None:
-    """Predict masks with the trained segmenter, for images that need no tags."""
-    _run_stage("predictions", run, data, recipe, changes)
-    say(f"predictions: {run / 'predictions'}")
 
 
 def evaluate(run: RunArgument, data: DataOption = None, recipe: RecipeOption = None, changes: SetOption = None) -> None:
@@ -62,11 +56,11 @@ def evaluate(run: RunArgument, data: DataOption = None, recipe: RecipeOption = N
 
 def report(run: RunArgument, data: DataOption = None, recipe: RecipeOption = None, changes: SetOption = None) -> None:
     """Write the page with pictures and scores of a run."""
-    _run_stage("report", run, data, recipe, changes)
+    run_stage("report", run, data, recipe, changes)
     say(f"report: {run / 'report.html'}")
 
 
-def _run_stage(stage: str, run: Path, data: Path | None, recipe: str | None, changes: list[str] | None) -> None:
+def run_stage(stage: str, run: Path, data: Path | None, recipe: str | None, changes: list[str] | None) -> None:
     """Run one stage of a run directory."""
     settings = chosen_recipe(recipe, changes, run=run)
     from ktse.pipeline import run_recipe

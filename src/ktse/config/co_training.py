@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import model_validator
+
 from ktse.config.setting import CODE, OURS, Section, setting
 
 
@@ -32,5 +34,16 @@ class CoTrainingSettings(Section):
     grey_probability: float = setting(0.2, "chance of a grey image", CODE, ge=0, le=1)
     blur_probability: float = setting(0.5, "chance of a Gaussian blur", CODE, ge=0, le=1)
     blur_sizes: tuple[int, ...] = setting(
-        (3, 5), "sides of the kernels that a blur draws from", f"{OURS}: odd sides up to the published 5", unit="px"
+        (3, 5),
+        "sides of the kernels that a blur draws from",
+        f"{OURS}: odd sides up to the published 5",
+        unit="px",
+        min_length=1,
     )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> CoTrainingSettings:
+        """Refuse kernels without a middle."""
+        if any(side < 1 or side % 2 == 0 for side in self.blur_sizes):
+            raise ValueError(f"blur_sizes {self.blur_sizes} are not all odd: a kernel has a pixel in its middle")
+        return self

@@ -20,7 +20,7 @@ class IrnSettings(Section):
 
     # network
     trunk: str = setting(
-        "resnet50.tv_in1k", "frozen feature extractor: a timm name, or demo", f"{CODE} (REFERENCE 5.3)"
+        "resnet50.tv_in1k", "frozen feature extractor: any that localization.trunk takes", f"{CODE} (REFERENCE 5.3)"
     )
     trunk_weights: str | None = setting("timm", "as localization.trunk_weights", f"{CODE}: ImageNet (REFERENCE 5.3)")
 
@@ -45,7 +45,19 @@ class IrnSettings(Section):
     weight_decay: float = setting(1e-4, "weight decay of SGD", f"{CODE} (REFERENCE 5.5)", ge=0)
     gradient_clip: float | None = setting(None, "largest gradient norm; null for none", CODE, gt=0)
 
+    mean_shift_images: int = setting(
+        1464, "images from which the mean displacement is taken; only instances need it", f"{CODE} (5.5)", ge=1
+    )
+
     # inference
+    image_scale: float = setting(
+        1.0,
+        "factor on the size of the images that IRNet looks at; above 1 for small images, whose objects would cover few "
+        "cells of its grid. Let rescale_range lie around it",
+        f"{CODE}: the image as it is (REFERENCE 5.6)",
+        gt=0,
+        le=4,
+    )
     canvas: int = setting(
         512,
         "side of the square that an image is padded to; larger images are not cut",
@@ -64,7 +76,9 @@ class IrnSettings(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> IrnSettings:
-        """Refuse thresholds by which a pixel would be both."""
+        """Refuse settings that contradict each other."""
         if self.background_threshold > self.foreground_threshold:
             raise ValueError("background_threshold is above foreground_threshold: pixels would be both")
+        if not 0 < self.rescale_range[0] <= self.rescale_range[1]:
+            raise ValueError(f"rescale_range {self.rescale_range} is empty: give (smallest, largest), both above 0")
         return self

@@ -75,6 +75,14 @@ class LocalizationSettings(Section):
     weight_decay: float = setting(5e-4, "weight decay of SGD", f"{CODE} (3.4 #4)", ge=0)
     gradient_clip: float | None = setting(None, "largest gradient norm; null for none", CODE, gt=0)
 
+    collapse_activation: float = setting(
+        1e-2,
+        "mean largest activation of a tagged class below which a training has collapsed and stops; 0 never stops",
+        f"{OURS}: guard",
+        ge=0,
+    )
+    guard_steps: int = setting(200, "steps that the guard averages over", f"{OURS}: guard", unit="steps", ge=1)
+
     # the method
     weights: LossWeights = LossWeights()
     loss_ramp: float = setting(

@@ -119,6 +119,8 @@ class SegmentationSettings(Section):
     @model_validator(mode="after")
     def _consistent(self) -> SegmentationSettings:
         """Refuse settings that contradict each other."""
+        if min(self.scales) <= 0:
+            raise ValueError(f"scales {list(self.scales)} have to be above 0")
         if self.tile_overlap >= self.tile_size:
             raise ValueError(f"tile_overlap {self.tile_overlap} leaves nothing of tile_size {self.tile_size}")
         if self.method == "co_training" and self.batch_size % 2:

@@ -22,6 +22,8 @@ class Draw(enum.IntEnum):
     IMAGE = 1
     PAIR = 2
     PASTE = 3
+    MIX = 4
+    COLOUR = 5
 
 
 def keyed_generator(random_seed: int, draw: Draw, epoch: int, position: int) -> np.random.Generator:
@@ -53,7 +55,9 @@ def positions_of(step: int, batch_size: int, *, rank: int, world_size: int) -> r
     return range(first, first + share)
 
 
-def check_batch_size(dataset: Dataset, setting: str, size: int, *, world_size: int, micro_batches: int = 1) -> None:
+def check_batch_size(
+    dataset: Dataset, setting: str, size: int, *, world_size: int, micro_batches: int = 1, together: int = 1
+) -> None:
     """Refuse, before any work, a batch that cannot be made.
 
     Args:
@@ -62,6 +66,7 @@ def check_batch_size(dataset: Dataset, setting: str, size: int, *, world_size: i
         size: Images a step, all processes.
         world_size: Processes that train.
         micro_batches: Equal parts that each process cuts its share into.
+        together: Images that are never parted: 2 when they come in pairs.
 
     Raises:
         DataError: Fewer images than a batch.
@@ -72,10 +77,11 @@ def check_batch_size(dataset: Dataset, setting: str, size: int, *, world_size: i
             f"{dataset.name}, split '{dataset.split}', has {len(dataset)} images, {setting} asks for {size} at once.",
             remedy=f"Add images or set {setting}={len(dataset)}.",
         )
-    parts = world_size * micro_batches
+    parts = world_size * micro_batches * together
     if size % parts:
         cut = f" with {micro_batches} micro-batches each" if micro_batches > 1 else ""
+        groups = f", in groups of {together}" if together > 1 else ""
         raise RecipeError(
-            f"{setting} is {size}, which does not divide into {world_size} processes{cut}.",
+            f"{setting} is {size}, which does not divide into {world_size} processes{cut}{groups}.",
             remedy=f"Set it to a multiple of {parts}.",
         )

@@ -30,6 +30,7 @@ IMAGE_FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 
 _LABEL_MODES: Final = ("P", "L", "1", "I", "I;16", "I;16B")
 _GREY_STEPS: Final = {"L;2": 85, "L;4": 17}  # Pillow stretches grey of 2 and 4 bits to 0..255
+_STRIP: Final = 256  # rows of an image that are copied at a time
 _DEEP_MAXIMUM: Final = 65535
 _ORIENTATION_TAG: Final = 0x0112  # EXIF's tag for how the camera was held
 
@@ -58,7 +59,7 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]
         (3, 4, 3)
     """
     with _opened(path, formats=IMAGE_FORMATS, max_pixels=max_pixels) as image:
-        return np.array(_as_rgb(_upright(image), path))
+        return _as_array(_as_rgb(_upright(image), path))
 
 
 def read_label_map(path: Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.integer[Any]]:
@@ -226,7 +227,16 @@ def _as_rgb(image: Image.Image, path: Path) -> Image.Image:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _as_array(image: Image.Image) -> NDArray[np.uint8]:
+    """Return the pixels of an RGB image, copied in strips: whole, Pillow would hold them twice more on the way."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, _STRIP):
+        bottom = min(top + _STRIP, image.height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return pixels
 
 
 def _save_png(path: Path, image: Image.Image) -> None:

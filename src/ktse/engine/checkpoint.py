@@ -29,7 +29,13 @@ class Place:
 
 
 def save_checkpoint(
-    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, place: Place, *, key: str
+    path: Path,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    place: Place,
+    *,
+    key: str,
+    scaler: torch.amp.GradScaler | None = None,
 ) -> None:
     """Write everything that going on needs, atomically and without pickle.
 
@@ -39,6 +45,7 @@ def save_checkpoint(
         optimizer: Its tensors are kept under the number of their parameter.
         place: Next step.
         key: Stage key; a checkpoint of other settings is not gone on with.
+        scaler: What scales the loss in float16; its scale is kept.
     """
     from safetensors.torch import save
 
@@ -47,11 +54,21 @@ def save_checkpoint(
         for name, value in entries.items():
             if isinstance(value, Tensor):
                 tensors[f"optimizer.{number}.{name}"] = value.detach().cpu().contiguous()
-    write_bytes_atomic(path, save(tensors, metadata={"key": key, "place": json.dumps(asdict(place))}))
+    metadata = {"key": key, "place": json.dumps(asdict(place))}
+    if scaler is not None:
+        metadata["scaler"] = json.dumps(scaler.state_dict())
+    write_bytes_atomic(path, save(tensors, metadata=metadata))
 
 
-def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, *, key: str) -> Place | None:
-    """Restore network and optimizer and return the next step, or None when there is nothing to go on with.
+def load_checkpoint(
+    path: Path,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    key: str,
+    scaler: torch.amp.GradScaler | None = None,
+) -> Place | None:
+    """Restore network, optimizer and loss scale and return the next step, or None when there is nothing to go on with.
 
     Raises:
         WeightsError: The file is damaged or of another network.
@@ -67,6 +84,7 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optim
                 return None
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             place = Place(**json.loads(metadata["place"]))
+            scale = json.loads(metadata["scaler"]) if scaler is not None else {}
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise WeightsError(
             f"'{path}' is not a readable checkpoint ({error}).", remedy="Delete it to start anew."
@@ -83,4 +101,6 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optim
             _, number, entry = name.split(".", 2)
             state["state"].setdefault(int(number), {})[entry] = tensor
     optimizer.load_state_dict(state)
+    if scaler is not None:
+        scaler.load_state_dict(scale)
     return place

@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ktse.artifacts import append_log
-from ktse.engine.checkpoint import Place, load_checkpoint, save_checkpoint
-from ktse.engine.interrupt import StopWish, stop_wishes
+from ktse.engine.checkpoint import Place
+from ktse.engine.guards import Guard, Watch
+from ktse.engine.interrupt import stop_wishes
+from ktse.engine.keeper import Keeper
 from ktse.engine.optim import Schedule, set_rate
 from ktse.engine.progress import progress
 from ktse.engine.seeding import keyed_seed, private_torch_seed
-from ktse.errors import GuardError, StoppedError
+from ktse.engine.step import LOSS_SCALE, Readings, SealedTask, accumulate_gradients, agreed, loss_scaler, update_network
+from ktse.errors import GuardError, InputError, StoppedError, near_matches
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-    from ktse.types import LossTerms
+FLOAT16_GUARD = Guard(
+    monitor=LOSS_SCALE,
+    below=1.0,
+    steps=1,
+    reason="gradients overflow in float16 at every scale",
+    remedy="Use precision bf16-mixed or 32-true, or lower the learning rate.",
+)
+"""A loss scale below 1 makes gradients smaller than they are, and still they overflow: nothing is learned any more."""
+
+LOWER_THE_RATE = "Lower the learning rate, or use precision 32-true."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +55,8 @@ class Plan:
         checkpoint: File from which a stopped training goes on.
         checkpoint_interval: Seconds between two checkpoints.
         key: Stage key kept in the checkpoint.
-        log: File of losses, one JSON line a step.
+        log: File of losses and monitors, one JSON line a step.
+        guards: Limits for monitors of the task; a training that passes one is stopped.
     """
 
     stage: str
@@ -59,10 +71,14 @@ class Plan:
     checkpoint_interval: float
     key: str
     log: Path
+    guards: Sequence[Guard] = ()
 
 
 def fit(task: nn.Module, optimizer: torch.optim.Optimizer, plan: Plan, *, fabric: Fabric) -> None:
     """Train until the plan's last epoch, going on from its checkpoint when there is one.
+
+    Losses and monitors are logged as means over all processes. A checkpoint is not written over an older one while a
+    guard doubts the network, so that the last one is from before a collapse.
 
     Args:
         task: `task(batch, epoch)` → LossTerms, with `epoch` fractional; its `start_epoch(epoch)` is called before each.
@@ -71,18 +87,20 @@ def fit(task: nn.Module, optimizer: torch.optim.Optimizer, plan: Plan, *, fabric
         fabric: Processes and device.
 
     Raises:
-        GuardError: A loss is not finite; names the loss.
-        StoppedError: Ctrl-C or SIGTERM; a checkpoint was written.
+        GuardError: A loss is not finite, or a guard's limit is passed; names it and the last good checkpoint.
+        StoppedError: Ctrl-C or SIGTERM; the same call goes on.
+        InputError: The task does not report a monitor that is guarded.
     """
-    module, optimizer = fabric.setup(_Plain(task), optimizer)
-    place = load_checkpoint(plan.checkpoint, task, optimizer, key=plan.key) or Place()
-    if place.total_steps and fabric.global_rank == 0:
+    module, optimizer = fabric.setup(SealedTask(task), optimizer)
+    keeper = Keeper(plan.checkpoint, interval=plan.checkpoint_interval, key=plan.key, fabric=fabric)
+    place = keeper.load(task, optimizer)
+    shown = fabric.global_rank == 0
+    if place.total_steps and shown:
         append_log(plan.log, {"stage": plan.stage, "event": "resumed", "epoch": place.epoch, "step": place.step,
                               "kept_steps": place.total_steps})  # fmt: skip
     task.train()
     total = sum(plan.steps(epoch) for epoch in range(plan.epochs))
-    saved_at = time.monotonic()
-    shown = fabric.global_rank == 0
+    watches = [Watch(guard) for guard in (*plan.guards, *([FLOAT16_GUARD] if loss_scaler(fabric) else []))]
     with (
         private_torch_seed(),
         stop_wishes() as wish,
@@ -95,62 +113,26 @@ def fit(task: nn.Module, optimizer: torch.optim.Optimizer, plan: Plan, *, fabric
                 rate = plan.schedule.rate(place.total_steps)
                 set_rate(optimizer, rate)
                 torch.manual_seed(keyed_seed(plan.random_seed, place.epoch, place.step, fabric.global_rank))
-                losses = _step(module, optimizer, batch, place.epoch + place.step / steps, plan, fabric)
+                parts = split_batch(batch, plan.micro_batches)
+                readings = accumulate_gradients(module, parts, place.epoch + place.step / steps, fabric=fabric)
+                _check_losses(readings, plan, place, keeper)
+                update_network(module, optimizer, gradient_clip=plan.gradient_clip, fabric=fabric)
                 if shown:
-                    append_log(
-                        plan.log,
-                        {"stage": plan.stage, "epoch": place.epoch, "step": place.step, "rate": rate, "losses": losses},
-                    )
+                    append_log(plan.log, {"stage": plan.stage, "epoch": place.epoch, "step": place.step, "rate": rate,
+                                          **dataclasses.asdict(readings)})  # fmt: skip
                 place = Place(place.epoch, place.step + 1, place.total_steps + 1)
-                stop = _anybody(wish, fabric)
-                if stop or time.monotonic() - saved_at >= plan.checkpoint_interval:
-                    _save(plan, task, optimizer, place, fabric)
-                    saved_at = time.monotonic()
+                _check_monitors(readings, watches, plan, place, keeper)
+                stop, due = agreed(wish.asked, keeper.is_due, fabric=fabric)
+                if (stop or due) and not any(watch.is_doubtful for watch in watches):
+                    keeper.write(task, optimizer, place)
                 if stop:
-                    raise _stopped(plan, place, steps)
-                report(note=f"loss {losses['total']:.3f}")
+                    raise _stopped(plan, place, steps, keeper)
+                report(note=f"loss {readings.losses['total']:.3f}")
             place = Place(place.epoch + 1, 0, place.total_steps)
-        _save(plan, task, optimizer, place, fabric)
-
-
-def _stopped(plan: Plan, place: Place, steps: int) -> StoppedError:
-    return StoppedError(
-        f"{plan.stage} stopped after step {place.step} of {steps} in epoch {place.epoch + 1} of {plan.epochs}; "
-        "all steps are kept.",
-        remedy="Run the same command again to go on.",
-    )
-
-
-def _step(
-    module: nn.Module, optimizer: torch.optim.Optimizer, batch: Any, epoch: float, plan: Plan, fabric: Fabric
-) -> dict[str, float]:
-    """Do one step and return its losses by name, `total` among them."""
-    optimizer.zero_grad(set_to_none=True)
-    parts = split_batch(batch, plan.micro_batches)
-    sums: dict[str, float] = {}
-    for number, part in enumerate(parts, 1):
-        with fabric.no_backward_sync(module, enabled=number < len(parts)):  # type: ignore[arg-type] # setup() widens it
-            losses = module(type(part), fabric.to_device(_fields(part)), epoch)
-            for name, value in _checked(losses, plan.stage, epoch).items():
-                sums[name] = sums.get(name, 0.0) + value / len(parts)
-            fabric.backward(losses["total"] / len(parts))
-    if plan.gradient_clip is not None:
-        fabric.clip_gradients(module, optimizer, max_norm=plan.gradient_clip)
-    optimizer.step()
-    return sums
-
-
-class _Plain(nn.Module):
-    """Takes and returns plain dictionaries: Fabric copies what passes through it and refuses frozen dataclasses."""
-
-    def __init__(self, task: nn.Module) -> None:
-        super().__init__()
-        self.task = task
-
-    def forward(self, kind: type, fields: dict[str, Tensor | None], epoch: float) -> dict[str, Tensor]:
-        """Return the losses by name, with the weighted sum as `total`."""
-        losses: LossTerms = self.task(kind(**fields), epoch)
-        return {**losses.terms, "total": losses.total}
+        if lost := [watch for watch in watches if watch.is_alarmed_at_the_end]:
+            raise _gone_wrong(plan, place, keeper, f"{lost[0].guard.reason}: {lost[0]}", lost[0].guard.remedy)
+        if not keeper.write(task, optimizer, place):
+            raise _gone_wrong(plan, place, keeper, "a weight of the network is not finite", LOWER_THE_RATE)
 
 
 def split_batch(batch: Any, parts: int) -> list[Any]:
@@ -166,40 +148,47 @@ def split_batch(batch: Any, parts: int) -> list[Any]:
     """
     if parts == 1:
         return [batch]
-    fields = _fields(batch)
+    fields = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}
     return [
         type(batch)(**{name: (value[part::parts] if value is not None else None) for name, value in fields.items()})
         for part in range(parts)
     ]
 
 
-def _fields(batch: Any) -> dict[str, Tensor | None]:
-    """Return the fields of a batch without copying its tensors."""
-    return {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}
+def _check_losses(readings: Readings, plan: Plan, place: Place, keeper: Keeper) -> None:
+    """Stop before a loss that is not finite spoils the network."""
+    for name, value in readings.losses.items():
+        if not math.isfinite(value):
+            raise _gone_wrong(plan, place, keeper, f"loss '{name}' is {value}", LOWER_THE_RATE)
 
 
-def _checked(losses: Mapping[str, Tensor], stage: str, epoch: float) -> dict[str, float]:
-    """Return the losses as numbers, read from the device at once; a loss that is not finite stops the training."""
-    values = dict(zip(losses, torch.stack([loss.detach().float() for loss in losses.values()]).tolist(), strict=True))
-    worst = next((name for name, value in values.items() if not math.isfinite(value)), None)
-    if worst is not None:
-        raise GuardError(
-            f"{stage}: loss '{worst}' is {values[worst]} in epoch {epoch:.2f}; stopped before it spoils the network.",
-            remedy="The last checkpoint is kept; lower the learning rate, or use precision 32-true.",
-        )
-    return values
+def _check_monitors(readings: Readings, watches: Sequence[Watch], plan: Plan, place: Place, keeper: Keeper) -> None:
+    """Show what was read to the guards, and stop when one is alarmed."""
+    for watch in watches:
+        guard = watch.guard
+        if guard.monitor not in readings.monitors:
+            raise InputError(
+                f"{plan.stage}: a guard watches '{guard.monitor}', which the task does not report.",
+                remedy=near_matches(guard.monitor, readings.monitors),
+            )
+        watch.see(readings.monitors[guard.monitor])
+        if watch.is_alarmed:
+            raise _gone_wrong(plan, place, keeper, f"{guard.reason}: {watch}", guard.remedy)
 
 
-def _anybody(wish: StopWish, fabric: Fabric) -> bool:
-    """Whether any process was asked to stop; all must stop at the same step."""
-    if fabric.world_size == 1:
-        return wish.asked
-    asked = fabric.all_reduce(torch.tensor(float(wish.asked), device=fabric.device), reduce_op="sum")
-    return bool(torch.as_tensor(asked).item() > 0)
+def _gone_wrong(plan: Plan, place: Place, keeper: Keeper, what: str, remedy: str) -> GuardError:
+    return GuardError(
+        f"{plan.stage} stopped after {place.total_steps} steps "
+        f"(epoch {min(place.epoch + 1, plan.epochs)} of {plan.epochs}): {what}. {keeper}",
+        remedy=remedy,
+    )
 
 
-def _save(plan: Plan, task: nn.Module, optimizer: torch.optim.Optimizer, place: Place, fabric: Fabric) -> None:
-    """Write the checkpoint in the first process and let the others wait for it."""
-    if fabric.global_rank == 0:
-        save_checkpoint(plan.checkpoint, task, optimizer, place, key=plan.key)
-    fabric.barrier()
+def _stopped(plan: Plan, place: Place, steps: int, keeper: Keeper) -> StoppedError:
+    kept = keeper.written.total_steps if keeper.written else 0
+    lost = place.total_steps - kept
+    return StoppedError(
+        f"{plan.stage} stopped after step {place.step} of {steps} in epoch {place.epoch + 1} of {plan.epochs}; "
+        + (f"the last {lost}, which are in doubt, are done again." if lost else "all steps are kept."),
+        remedy="Run the same command again to go on.",
+    )

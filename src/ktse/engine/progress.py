@@ -78,7 +78,5 @@ class _Lines:
             return
         self.last = now
         rate = (self.done - self.first) / max(now - self.start, 1e-9)
-        left = (self.total - self.done) / max(rate, 1e-9)
-        sys.stderr.write(
-            f"{self.what}: {self.done}/{self.total}, {rate:.1f}/s, {left:.0f} s left {note}".rstrip() + "\n"
-        )
+        left = f", {rate:.1f}/s, {(self.total - self.done) / rate:.0f} s left" if rate else ""
+        sys.stderr.write(f"{self.what}: {self.done}/{self.total}{left} {note}".rstrip() + "\n")

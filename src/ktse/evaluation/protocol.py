@@ -31,11 +31,16 @@ class Protocol:
         commit: Commit of the code.
         scales: Sizes of the views, to the image.
         mirror: Whether mirror images were views too.
+        view_merge: How the views were merged.
+        inference_size: Side of the square that images were resized to, px; None also where they kept their size.
+        networks: Networks whose predictions were averaged.
         crf: Whether a CRF took part.
         refinement: Steps between CAMs and masks.
-        threshold: Background score.
+        threshold: Background score; of IR labels, the CAM above which a pixel may be foreground.
         threshold_source: Where the threshold comes from.
+        background_threshold: Of IR labels, the CAM below which a pixel may be background.
         cam_stride: Grid on which CAMs were kept, px; 1 for full size.
+        labelled_only: Whether pixels without a label were left out.
     """
 
     dataset: str
@@ -47,11 +52,16 @@ class Protocol:
     commit: str | None = None
     scales: tuple[float, ...] | None = None
     mirror: bool | None = None
+    view_merge: str | None = None
+    inference_size: int | None = None
+    networks: int | None = None
     crf: bool | None = None
     refinement: tuple[str, ...] | None = None
     threshold: float | None = None
     threshold_source: ThresholdSource = "none"
+    background_threshold: float | None = None
     cam_stride: int | None = None
+    labelled_only: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values that `from_json` takes back."""
@@ -84,12 +94,14 @@ class Protocol:
         """
         left_out = f" ({self.images_without_mask} without mask left out)" if self.images_without_mask else ""
         parts = [f"{self.dataset} {self.split}, {self.images} images{left_out}"]
+        if self.labelled_only:
+            parts.append("labelled pixels only")
         if self.threshold is not None:
             source = "chosen on these masks" if self.threshold_source == "masks" else "fixed"
             parts.append(f"threshold {self.threshold:g} {source}")
-        if self.scales is not None:
-            views = f"scale{'s' if len(self.scales) > 1 else ''} {', '.join(f'{scale:g}' for scale in self.scales)}"
-            parts.append(views + (", mirrored" if self.mirror else ""))
+        if self.background_threshold is not None:
+            parts.append(f"background below {self.background_threshold:g}")
+        parts += self._views_in_words()
         if self.refinement:
             parts.append(f"refined by {', '.join(step.upper() for step in self.refinement)}")
         if self.crf is not None:
@@ -103,31 +115,34 @@ class Protocol:
             parts.append(f"commit {commit[:10]}{' with changes' if changes else ''}")
         return "; ".join(parts)
 
+    def _views_in_words(self) -> list[str]:
+        """Say which networks saw which views of an image."""
+        parts = []
+        if self.networks is not None and self.networks > 1:
+            parts.append(f"mean of {self.networks} networks")
+        if self.inference_size is not None:
+            parts.append(f"images resized to {self.inference_size} x {self.inference_size}")
+        if self.scales is not None:
+            views = f"scale{'s' if len(self.scales) > 1 else ''} {', '.join(f'{scale:g}' for scale in self.scales)}"
+            parts.append(views + (", mirrored" if self.mirror else ""))
+        if self.view_merge is not None:
+            parts.append(f"views merged by {self.view_merge.replace('_', ' ')}")
+        return parts
+
 
 def protocol_of(stage: str, dataset: Dataset, recipe: Recipe | None, *, images: int) -> Protocol:
     """Return the protocol of a stage's score as the recipe settles it.
 
     Args:
-        stage: `seeds`, `masks`, `predictions`, or any name for label maps from elsewhere.
+        stage: As of `Score`, or any name for label maps from elsewhere.
         dataset: What was scored.
         recipe: The recipe of the run; None for label maps from elsewhere.
         images: Images that were scored; the others of the data set have no mask.
     """
     known: dict[str, Any] = {}
     if recipe is not None:
-        known = {"recipe": recipe.name, "random_seed": recipe.runtime.random_seed, "commit": git_commit(), "crf": False}
-        views: Any = recipe.segmentation if stage == "predictions" else recipe.localization
-        known |= {"scales": views.scales, "mirror": views.mirror}
-        if stage in ("seeds", "masks"):
-            known |= {"cam_stride": recipe.localization.cam_stride}
-        if stage == "masks":
-            steps = recipe.refinement.steps
-            known |= {
-                "refinement": steps,
-                "crf": "crf" in steps,
-                "threshold": recipe.refinement.background_score,
-                "threshold_source": "fixed",
-            }
+        known = {"recipe": recipe.name, "random_seed": recipe.runtime.random_seed, "commit": git_commit()}
+        known |= _of_predictions(recipe) if stage == "predictions" else _of_cams(stage, recipe)
     return Protocol(
         dataset=dataset.name,
         split=dataset.split,
@@ -135,3 +150,41 @@ def protocol_of(stage: str, dataset: Dataset, recipe: Recipe | None, *, images: 
         images_without_mask=len(dataset) - images,
         **known,
     )
+
+
+def _of_predictions(recipe: Recipe) -> dict[str, Any]:
+    """Return what the predictions of a segmenter depend on."""
+    settings = recipe.segmentation
+    return {
+        "scales": settings.scales,
+        "mirror": settings.mirror,
+        "view_merge": settings.view_merge,
+        "inference_size": settings.inference_size,
+        "networks": 2 if settings.method == "co_training" else 1,
+        "crf": settings.use_crf,
+    }
+
+
+def _of_cams(stage: str, recipe: Recipe) -> dict[str, Any]:
+    """Return what CAMs depend on, and what was made of them."""
+    views, refinement = recipe.localization, recipe.refinement
+    known: dict[str, Any] = {"scales": views.scales, "mirror": views.mirror, "view_merge": views.view_merge}
+    known |= {"cam_stride": views.cam_stride, "crf": False}
+    match stage:
+        case "ir_labels":
+            known |= {
+                "crf": True,
+                "threshold": refinement.irn.foreground_threshold,
+                "threshold_source": "fixed",
+                "background_threshold": refinement.irn.background_threshold,
+                "labelled_only": True,
+            }
+        case "steps" | "masks":
+            steps = refinement.steps
+            known |= {
+                "refinement": steps,
+                "crf": "crf" in steps,
+                "threshold": refinement.irn.background_score if "irn" in steps else refinement.background_score,
+                "threshold_source": "fixed",
+            }
+    return known

@@ -1,23 +1,20 @@
-"""Scores of a run, streamed: one image in memory at a time, shared among processes."""
+"""Scores of label maps and of CAMs, streamed: one image in memory at a time, shared among processes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ktse.artifacts import RunDirectory, read_cams
 from ktse.config import Recipe
 from ktse.data.dataset import Dataset
 from ktse.data.image_io import read_label_map
-from ktse.engine.fabric import shard
-from ktse.engine.progress import progress
 from ktse.errors import DataError
+from ktse.evaluation.counting import LabelMap, count, reading_label_map
 from ktse.evaluation.protocol import protocol_of
 from ktse.evaluation.score import Score
 from ktse.metrics.confusion import confusion_matrix, mean_iou
@@ -26,8 +23,6 @@ from ktse.ops.cam import full_size_scores
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-LabelMap = NDArray[np.integer[Any]]
 
 
 def evaluate(dataset: Dataset, predictions: Path, *, stage: str = "predictions", recipe: Recipe | None = None) -> Score:
@@ -64,14 +59,10 @@ def score_label_maps(
 
     def matrix_of(id_: str, truth: LabelMap) -> NDArray[np.int64]:
         path = folder / f"{id_}.png"
-        if not path.is_file():
-            raise DataError(f"there is no label map '{path}' for image '{id_}'.", remedy=f"Make the {stage} first.")
-        try:
+        with reading_label_map(path, id_, stage):
             return confusion_matrix(truth, read_label_map(path), num_labels, ignore_index)
-        except DataError as error:
-            raise DataError(f"label map '{path}': {error}") from error
 
-    counted = _count(dataset, matrix_of, (num_labels, num_labels), what=f"score {stage}", fabric=fabric)
+    counted = count(dataset, matrix_of, (num_labels, num_labels), what=f"score {stage}", fabric=fabric)
     return Score(
         stage=stage,
         class_names=dataset.classes.names,
@@ -116,7 +107,7 @@ def score_seeds(
             raise DataError(f"CAMs '{path}': {error}", remedy="Run localize again.") from error
 
     shape = (len(thresholds), classes.num_labels, classes.num_labels)
-    counted = _count(dataset, matrices_of, shape, what="score seeds", fabric=fabric)
+    counted = count(dataset, matrices_of, shape, what="score seeds", fabric=fabric)
     protocol = protocol_of("seeds", dataset, recipe, images=counted.images)
     best = int(mean_iou(counted.matrices[:-1]).argmax())
 
@@ -140,45 +131,3 @@ def sweep_thresholds(first: float, last: float, step: float) -> list[float]:
         [0.1, 0.2, 0.3]
     """
     return [round(first + number * step, 9) for number in range(round((last - first) / step) + 1)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """Sums over the images of all processes, and how many images had a mask."""
-
-    matrices: NDArray[np.int64]
-    images: int
-
-
-def _count(
-    dataset: Dataset,
-    matrices_of: Callable[[str, LabelMap], NDArray[np.int64]],
-    shape: tuple[int, ...],
-    *,
-    what: str,
-    fabric: Fabric | None,
-) -> _Counted:
-    """Sum the matrices of all images that have a mask."""
-    total, images = np.zeros(shape, np.int64), 0
-    indices = shard(len(dataset), fabric)
-    with progress(what, len(indices), shown=fabric is None or fabric.global_rank == 0) as report:
-        for index in indices:
-            truth = dataset.mask(index)
-            if truth is not None:
-                total += matrices_of(dataset.ids[index], truth)
-                images += 1
-            report()
-    sums = _summed(np.append(total.ravel(), images), fabric)
-    if sums[-1] == 0:
-        raise DataError(
-            f"{dataset.name} has no true masks in split '{dataset.split}'.", remedy="Score a split that has masks."
-        )
-    return _Counted(sums[:-1].reshape(shape), int(sums[-1]))
-
-
-def _summed(counts: NDArray[np.int64], fabric: Fabric | None) -> NDArray[np.int64]:
-    """Add the counts of all processes."""
-    if fabric is None or fabric.world_size == 1:
-        return counts
-    total = fabric.all_reduce(torch.from_numpy(counts).to(fabric.device), reduce_op="sum")
-    return np.asarray(torch.as_tensor(total).cpu().numpy(), np.int64)

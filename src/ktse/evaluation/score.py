@@ -24,12 +24,15 @@ class Score:
     """How good the label maps of a stage are.
 
     Attributes:
-        stage: What was scored: `seeds`, `masks`, `predictions`.
+        stage: What was scored: `seeds`, `ir_labels`, `steps` (of refinement, before the last), `masks`, `predictions`.
         class_names: Names of the K classes.
-        matrix: (L, L) pixels, rows the true label.
+        matrix: (L, L) pixels, rows the true label; of IR labels the labelled pixels alone.
         protocol: How the score was made.
         baseline: mIoU of the plain classifier at this stage, percent, or None.
         fully_supervised: mIoU of the same segmenter trained on true masks, percent, or None.
+        trusted_accuracy: How many of the trusted pixels are right, percent; those are the labelled pixels of IR labels,
+            and of pseudo masks what their confidence masks name. None where nothing says what to trust.
+        trusted_share: Pixels that are trusted, percent, or None.
 
     Example:
         >>> score = Score(stage="masks", class_names=("cat",), matrix=np.array([[3, 1], [0, 4]]),
@@ -44,6 +47,8 @@ class Score:
     protocol: Protocol
     baseline: float | None = None
     fully_supervised: float | None = None
+    trusted_accuracy: float | None = None
+    trusted_share: float | None = None
 
     @property
     def miou(self) -> float:
@@ -79,6 +84,8 @@ class Score:
             "under_activation": _rounded(self.under_activation),
             "baseline": _rounded(self.baseline),
             "fully_supervised": _rounded(self.fully_supervised),
+            "trusted_accuracy": _rounded(self.trusted_accuracy),
+            "trusted_share": _rounded(self.trusted_share),
             "protocol": self.protocol.to_json(),
             "per_class": self.per_class,
             "matrix": self.matrix.tolist(),
@@ -103,6 +110,8 @@ class Score:
                 protocol=Protocol.from_json(values["protocol"]),
                 baseline=values["baseline"],
                 fully_supervised=values["fully_supervised"],
+                trusted_accuracy=values.get("trusted_accuracy"),  # files of older versions have none
+                trusted_share=values.get("trusted_share"),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise DataError(f"this is not a score ({error!r}).", remedy="Run `ktse evaluate` again.") from error

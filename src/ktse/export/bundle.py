@@ -10,17 +10,18 @@ from ktse.artifacts import RunDirectory
 from ktse.config import Recipe
 from ktse.data.classes import Classes
 from ktse.nets.deeplab import DeepLab
+from ktse.nets.deeplab_pair import DeepLabPair
 from ktse.segmentation.segmenter import Segmenter
 from ktse.segmentation.segmenter_file import read_segmenter, write_segmenter
 from ktse.segmentation.train import segmenter_file
 
 
-def save_bundle(path: Path | str, model: DeepLab, recipe: Recipe, classes: Classes) -> None:
+def save_bundle(path: Path | str, model: DeepLab | DeepLabPair, recipe: Recipe, classes: Classes) -> None:
     """Write a segmenter as one safetensors file with classes, normalisation and recipe as JSON metadata.
 
     Args:
         path: File to write (.safetensors), atomically.
-        model: The trained network.
+        model: The trained network, or pair of networks.
         recipe: The recipe of its training.
         classes: What its labels mean.
 

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from ktse.artifacts import write_bytes_atomic
 from ktse.errors import InputError, MissingExtraError
+from ktse.export.same_padding import fix_same_borders, mark_same_borders
 from ktse.nets.deeplab import DeepLab
+from ktse.nets.deeplab_pair import DeepLabPair
 from ktse.segmentation.segmenter import Segmenter
 from ktse.types import SegmenterOutput
 
@@ -40,14 +42,17 @@ class LogitsOnly(nn.Module):
         return output.logits
 
 
-def export_onnx(model: Segmenter | DeepLab, path: Path | str, *, image_size: tuple[int, int] = (320, 256)) -> None:
+def export_onnx(
+    model: Segmenter | DeepLab | DeepLabPair, path: Path | str, *, image_size: tuple[int, int] = (320, 256)
+) -> None:
     """Write a segmenter as ONNX with input `images` and output `logits`, for any batch and image size.
 
     Images are (B, 3, H, W) float32, normalised; logits (B, L, H, W), whose argmax is the label map. The names of the
     classes and the mean and deviation of the normalisation are kept in the metadata of the file, as JSON.
 
     Args:
-        model: A trained segmenter; as a bare network it has no metadata. It is left as it is.
+        model: A trained segmenter, of one network or of a pair; as a bare network it has no metadata. It is left as
+            it is.
         path: File to write (.onnx), atomically.
         image_size: (H, W) of the image that the graph is drawn from; others work as well.
 
@@ -61,7 +66,7 @@ def export_onnx(model: Segmenter | DeepLab, path: Path | str, *, image_size: tup
     except ImportError as error:
         raise MissingExtraError("ONNX export", extra="onnx") from error
     network = model.network if isinstance(model, Segmenter) else model
-    if not isinstance(network, DeepLab):
+    if not isinstance(network, DeepLab | DeepLabPair):
         raise InputError(f"cannot export a {type(model).__name__}.", remedy="Give what ktse.load(RUN) returns.")
     graph = _graph(network, image_size)
     if isinstance(model, Segmenter):
@@ -71,15 +76,17 @@ def export_onnx(model: Segmenter | DeepLab, path: Path | str, *, image_size: tup
     write_bytes_atomic(Path(path), graph.SerializeToString())
 
 
-def _graph(network: DeepLab, image_size: tuple[int, int]) -> ModelProto:
+def _graph(network: nn.Module, image_size: tuple[int, int]) -> ModelProto:
     """Draw the graph of a network from an example, with batch, height and width left open."""
     plain = LogitsOnly(copy.deepcopy(network)).cpu().eval()
+    same = fix_same_borders(plain)
     example = torch.zeros(2, 3, *image_size)  # two images: a batch of one would be taken for a constant
     program: Any = torch.onnx.export(
         plain,
         (example,),
         dynamo=True,
         verbose=False,
+        optimize=False,  # later: what is merged loses its name
         input_names=["images"],
         output_names=["logits"],
         dynamic_shapes={
@@ -90,5 +97,7 @@ def _graph(network: DeepLab, image_size: tuple[int, int]) -> ModelProto:
             }
         },
     )
+    mark_same_borders(program.model, same)
+    program.optimize()
     graph: ModelProto = program.model_proto
     return graph

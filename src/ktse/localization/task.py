@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -140,7 +141,7 @@ class KtseTask(nn.Module):
             epoch: How far the training is, in epochs; a half-done first epoch is 0.5.
 
         Returns:
-            All losses of the step.
+            All losses of the step, with the monitor `cam_activation`.
         """
         settings = settings_at(self.settings, epoch)
         step = needed_branches(settings, pairs=len(batch.paired_images))
@@ -157,7 +158,7 @@ class KtseTask(nn.Module):
         joint = self._see(arrange(anchors_with_pair(batch), batch.paired_images)) if step.joint else None
 
         # The losses between them; self-supervised regularization labels anchor and pair on the way.
-        return ktse_losses(
+        losses = ktse_losses(
             anchor,
             pair,
             erased,
@@ -172,6 +173,7 @@ class KtseTask(nn.Module):
             std=self.std,
             arrange=arrange,
         )
+        return replace(losses, monitors={"cam_activation": cam_activation(anchor.cam, batch.tags)})
 
     def _see(self, images: Tensor) -> LocalizerOutput:
         """Run the localizer; under mixed precision its output is taken back to float32, where the losses are made."""
@@ -226,6 +228,24 @@ def arrangement(batch: PairBatch, settings: LocalizationSettings) -> Arrange:
     if batch.paste_region is None:
         raise InputError('join = "cutmix" needs a batch with `paste_region`.', remedy="Draw one for each pair.")
     return partial(paste_pairs, region=batch.paste_region)
+
+
+@torch.no_grad()
+def cam_activation(cam: Tensor, tags: Tensor) -> Tensor:
+    """Return the mean of the largest activation of each tagged class, negative ones counted as 0; NaN without tags.
+
+    The logits of GPP are quadratic in the CAM: a step too long can drive it to 0, and there no gradient is left.
+
+    Args:
+        cam: (B, K, h, w) raw activation.
+        tags: (B, K) in {0, 1}.
+
+    Example:
+        >>> cam = torch.tensor([[[[0.5, 2.0]], [[9.0, 9.0]]], [[[-1.0, -3.0]], [[9.0, 9.0]]]])
+        >>> cam_activation(cam, torch.tensor([[1.0, 0.0], [1.0, 0.0]]))  # (2 + 0) / 2
+        tensor(1.)
+    """
+    return (cam.amax(dim=(2, 3)).relu() * tags).sum() / tags.sum()
 
 
 def anchors_with_pair(batch: PairBatch) -> Tensor:

@@ -11,12 +11,11 @@ from ktse.artifacts import RunDirectory, stage_key
 from ktse.config import LocalizationSettings, Recipe
 from ktse.data.dataset import Dataset
 from ktse.data.loaders import localizer_batches, steps_per_epoch
-from ktse.engine.begun_stage import begun_stage
 from ktse.engine.fabric import make_fabric
-from ktse.engine.loop import Plan, fit
+from ktse.engine.guards import Guard
 from ktse.engine.network_file import read_network, write_network
-from ktse.engine.optim import Schedule, make_sgd
-from ktse.engine.seeding import keyed_seed, private_torch_seed
+from ktse.engine.optim import Schedule
+from ktse.engine.training_stage import run_training_stage
 from ktse.localization.task import KtseTask
 from ktse.nets.localizer import Localizer, build_localizer
 
@@ -26,13 +25,16 @@ if TYPE_CHECKING:
 INFERENCE_SETTINGS = {"scales", "mirror", "view_merge", "cam_stride", "seed_threshold", "sweep"}
 """Settings of localization that do not touch the training."""
 
+GUARD_SETTINGS = {"collapse_activation", "guard_steps"}
+"""Settings of localization that do not touch what the network learns: when to give up."""
+
 
 def localizer_key(dataset: Dataset, recipe: Recipe) -> str:
     """Return the stage key of a training: it changes with everything that the network depends on."""
     return stage_key(
         "localizer",
         dataset.fingerprint(),
-        recipe.localization.model_dump(mode="json", exclude=INFERENCE_SETTINGS),
+        recipe.localization.model_dump(mode="json", exclude=INFERENCE_SETTINGS | GUARD_SETTINGS),
         {"mean": recipe.data.mean, "std": recipe.data.std, "random_seed": recipe.runtime.random_seed,
          "precision": recipe.runtime.precision},
     )  # fmt: skip
@@ -57,50 +59,29 @@ def train_localizer(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, fabr
 
     Raises:
         StoppedError: Stopped by Ctrl-C or SIGTERM; the same call goes on.
-        GuardError: A loss was not finite.
+        GuardError: A loss was not finite, or the class activation maps have collapsed.
     """
     fabric = fabric or make_fabric(recipe.runtime)
-    key = localizer_key(dataset, recipe)
-    with begun_stage("localizer", key, run=run, fabric=fabric) as stage:
-        if stage is None:
-            return load_localizer(recipe, num_classes=dataset.classes.count, run=run, fabric=fabric)
-        localizer = _train(dataset, recipe, run, fabric, key)
-    return localizer.eval()
-
-
-def _train(dataset: Dataset, recipe: Recipe, run: RunDirectory, fabric: Fabric, key: str) -> Localizer:
-    settings, seed = recipe.localization, recipe.runtime.random_seed
-    with private_torch_seed():
-        torch.manual_seed(keyed_seed(seed))
-        localizer = build(settings, num_classes=dataset.classes.count, weights=settings.trunk_weights)
-    optimizer = make_sgd(
-        localizer.parameter_groups(),
-        {"head": settings.head_learning_rate_factor},
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-    )
-    task = KtseTask(localizer, settings, mean=recipe.data.mean, std=recipe.data.std)
-    plan = Plan(
-        stage="localizer",
-        epochs=settings.epochs,
+    settings, classes, key = recipe.localization, dataset.classes, localizer_key(dataset, recipe)
+    return run_training_stage(
+        "localizer",
+        key,
+        settings,
+        recipe.runtime,
+        run=run,
+        fabric=fabric,
+        draw=lambda: build(settings, num_classes=classes.count, weights=settings.trunk_weights),
+        task=lambda localizer: KtseTask(localizer, settings, mean=recipe.data.mean, std=recipe.data.std),
         steps=lambda epoch: steps_per_epoch(dataset, recipe, epoch=epoch),
         batches=lambda epoch, start: localizer_batches(
             dataset, recipe, epoch=epoch, rank=fabric.global_rank, world_size=fabric.world_size, start_step=start
         ),
         schedule=_schedule(dataset, recipe),
-        micro_batches=settings.micro_batches,
-        gradient_clip=settings.gradient_clip,
-        random_seed=seed,
-        checkpoint=run.localizer / "resume.safetensors",
-        checkpoint_interval=recipe.runtime.checkpoint_interval,
-        key=key,
-        log=run.log(fabric.global_rank),
+        rate_factors={"head": settings.head_learning_rate_factor},
+        write=lambda localizer: write_network(localizer_file(run), localizer, {"classes": classes.names, "key": key}),
+        load=lambda: load_localizer(recipe, num_classes=classes.count, run=run, fabric=fabric),
+        guards=[_collapse(settings)],
     )
-    fit(task, optimizer, plan, fabric=fabric)
-    if fabric.global_rank == 0:
-        write_network(localizer_file(run), localizer, {"classes": list(dataset.classes.names), "key": key})
-        plan.checkpoint.unlink(missing_ok=True)
-    return localizer
 
 
 def load_localizer(recipe: Recipe, *, num_classes: int, run: RunDirectory, fabric: Fabric | None = None) -> Localizer:
@@ -136,3 +117,14 @@ def _schedule(dataset: Dataset, recipe: Recipe) -> Schedule:
     else:
         horizon = len(dataset) // settings.warm_up_batch_size * settings.epochs
     return Schedule(start=settings.learning_rate, horizon=horizon, power=settings.learning_rate_power)
+
+
+def _collapse(settings: LocalizationSettings) -> Guard:
+    """Return the guard against a localizer whose activation is driven to 0, where GPP leaves it no gradient."""
+    return Guard(
+        monitor="cam_activation",
+        below=settings.collapse_activation,
+        steps=settings.guard_steps,
+        reason="the class activation maps have collapsed to 0",
+        remedy="Lower localization.learning_rate or localization.head_learning_rate_factor, or set gradient_clip.",
+    )

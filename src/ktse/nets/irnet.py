@@ -1,10 +1,12 @@
 """IRNet: a frozen trunk with two branches, for edges between classes and for displacements to the instance's centre.
 
-Ahn et al., CVPR 2019, as published (REFERENCE 5.3).
+Ahn et al., CVPR 2019. On a ResNet it is the published network (REFERENCE 5.3); on any other trunk the same two branches
+take as many feature taps as there are.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -13,15 +15,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ktse.nets.resnet_taps import ResNetTaps, build_resnet_taps
+from ktse.nets.feature_taps import FeatureTaps, build_feature_taps
+
+GRID_STRIDE = 4
+"""Pixels of the image per cell of the output."""
 
 EDGE_WIDTH, EDGE_GROUPS = 32, 4
 """Channels of the edge branch for each tap, and groups of their normalisation."""
 
-DISPLACEMENT_WIDTHS, DISPLACEMENT_GROUPS = (64, 128, 256, 256, 256), (8, 16, 16, 16, 16)
-"""The same for the displacement branch."""
+DISPLACEMENT_SIZES = ((64, 8), (128, 16), (256, 16))
+"""The same for the displacement branch, tap by tap; all further taps are as the last."""
 
-MERGED_WIDTH, MERGED_GROUPS = 256, 16
+MERGED_SIZE = (256, 16)
 """The same after taps have been merged."""
 
 
@@ -46,23 +51,30 @@ class MeanShift(nn.Module):
 class IRNet(nn.Module):
     """Edges and displacements from the taps of a frozen trunk.
 
+    The edge branch brings all taps to the grid of the output at once. The displacement branch first merges the taps
+    that are coarser than this grid on the finest of their own, then the result with the others on the grid.
+
     Args:
         trunk: Feature extractor; never learns, and its normalisation stays in evaluation mode.
     """
 
-    def __init__(self, trunk: ResNetTaps) -> None:
+    def __init__(self, trunk: FeatureTaps) -> None:
         super().__init__()
         self.trunk = trunk.requires_grad_(False)
         self.edge_taps = nn.ModuleList(_projection(width, EDGE_WIDTH, EDGE_GROUPS) for width in trunk.channels)
         self.edge_merge = nn.Conv2d(EDGE_WIDTH * len(trunk.channels), 1, 1)
-        plan = zip(trunk.channels, DISPLACEMENT_WIDTHS, DISPLACEMENT_GROUPS, strict=True)
-        self.displacement_taps = nn.ModuleList(_projection(*sizes) for sizes in plan)
-        stem, first, *coarse = DISPLACEMENT_WIDTHS
-        self.displacement_coarse = _projection(sum(coarse), MERGED_WIDTH, MERGED_GROUPS)
+        sizes = [DISPLACEMENT_SIZES[min(n, len(DISPLACEMENT_SIZES) - 1)] for n in range(len(trunk.channels))]
+        self.displacement_taps = nn.ModuleList(
+            _projection(width, *size) for width, size in zip(trunk.channels, sizes, strict=True)
+        )
+        fine = sum(width for (width, _), stride in zip(sizes, trunk.strides, strict=True) if stride <= GRID_STRIDE)
+        coarse = sum(width for width, _ in sizes) - fine
+        merged, _ = MERGED_SIZE
+        self.displacement_coarse = _projection(coarse, *MERGED_SIZE) if coarse else None
         self.displacement_merge = nn.Sequential(
-            *_projection(stem + first + MERGED_WIDTH, MERGED_WIDTH, MERGED_GROUPS),
+            *_projection(fine + merged if coarse else fine, *MERGED_SIZE),
             nn.ReLU(),
-            nn.Conv2d(MERGED_WIDTH, 2, 1, bias=False),
+            nn.Conv2d(merged, 2, 1, bias=False),
         )
         self.mean_shift = MeanShift()
         self.train(self.training)
@@ -78,26 +90,23 @@ class IRNet(nn.Module):
         """
         with torch.no_grad():
             taps = self.trunk(images)
-        return self._edges(taps), self._displacements(taps)
+        size = (images.shape[-2], images.shape[-1])
+        edge_logits: Tensor = self.edge_merge(_merged(self._projected(self.edge_taps, taps), GRID_STRIDE, size))
+        displacement: Tensor = self.mean_shift(self._displacement(self._projected(self.displacement_taps, taps), size))
+        return edge_logits, displacement
 
-    def _edges(self, taps: Sequence[Tensor]) -> Tensor:
-        projected = [project(tap) for project, tap in zip(self.edge_taps, taps, strict=True)]
-        logits: Tensor = self.edge_merge(torch.cat(_on_one_grid(projected, self._factors(to=1), like=taps[1]), dim=1))
-        return logits
+    def _projected(self, branch: nn.ModuleList, taps: Sequence[Tensor]) -> list[tuple[Tensor, int]]:
+        """Bring each tap to the channels of a branch; returned with its stride."""
+        return [(project(tap), stride) for project, tap, stride in zip(branch, taps, self.trunk.strides, strict=True)]
 
-    def _displacements(self, taps: Sequence[Tensor]) -> Tensor:
-        stem, first, *coarse = [project(tap) for project, tap in zip(self.displacement_taps, taps, strict=True)]
-        merged = torch.cat(_on_one_grid(coarse, self._factors(to=2)[2:], like=taps[2]), dim=1)
-        fine = [stem, first, self.displacement_coarse(merged)]
-        displacements: Tensor = self.displacement_merge(
-            torch.cat(_on_one_grid(fine, self._factors(to=1)[:3], like=taps[1]), dim=1)
-        )
-        shifted: Tensor = self.mean_shift(displacements)
-        return shifted
-
-    def _factors(self, *, to: int) -> list[int]:
-        """By how much each tap is enlarged to have the stride of tap `to`."""
-        return [stride // self.trunk.strides[to] for stride in self.trunk.strides]
+    def _displacement(self, maps: Sequence[tuple[Tensor, int]], size: tuple[int, int]) -> Tensor:
+        fine = [(features, stride) for features, stride in maps if stride <= GRID_STRIDE]
+        coarse = [(features, stride) for features, stride in maps if stride > GRID_STRIDE]
+        if self.displacement_coarse is not None:
+            middle = min(stride for _, stride in coarse)
+            fine.append((self.displacement_coarse(_merged(coarse, middle, size)), middle))
+        displacement: Tensor = self.displacement_merge(_merged(fine, GRID_STRIDE, size))
+        return displacement
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode of the branches; the trunk stays in evaluation mode."""
@@ -117,19 +126,19 @@ def build_irnet(trunk: str = "resnet50", weights: str | Path | None = None) -> I
     """Build an IRNet with new branches.
 
     Args:
-        trunk: A ResNet of timm; `resnet50` is the published one.
-        weights: Weights of the trunk, as `ktse.nets.trunks.build_trunk` takes them; None for none.
+        trunk: As `ktse.nets.trunks.build_trunk` takes it; `resnet50` is the published one.
+        weights: Weights of the trunk, as `build_trunk` takes them; None for none.
 
     Raises:
-        InputError: Unknown trunk, or no ResNet.
+        InputError: Unknown trunk, or one that does not show its features on the way.
         WeightsError: The weights are missing, damaged or belong to another network.
 
     Example:
-        >>> edge_logits, displacement = build_irnet("test_resnet")(torch.zeros(1, 3, 33, 40))
+        >>> edge_logits, displacement = build_irnet("demo", "demo")(torch.zeros(1, 3, 33, 40))
         >>> edge_logits.shape, displacement.shape
         (torch.Size([1, 1, 9, 10]), torch.Size([1, 2, 9, 10]))
     """
-    return IRNet(build_resnet_taps(trunk, weights=weights))
+    return IRNet(build_feature_taps(trunk, weights=weights))
 
 
 @torch.no_grad()
@@ -155,8 +164,7 @@ def edges_of_image(net: IRNet, image: Tensor, *, canvas: int = 512) -> tuple[Ten
     views = torch.stack([image, image.flip(-1)])
     padded = F.pad(views, (0, max(canvas - width, 0), 0, max(canvas - height, 0)))
     edge_logits, displacement = net(padded)
-    stride = net.trunk.strides[1]
-    rows, columns = (height - 1) // stride + 1, (width - 1) // stride + 1
+    rows, columns = math.ceil(height / GRID_STRIDE), math.ceil(width / GRID_STRIDE)
     upright, mirrored = edge_logits[..., :rows, :columns]
     return torch.sigmoid((upright + mirrored.flip(-1)) / 2), displacement[0, :, :rows, :columns]
 
@@ -165,10 +173,35 @@ def _projection(channels: int, width: int, groups: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(channels, width, 1, bias=False), nn.GroupNorm(groups, width))
 
 
-def _on_one_grid(features: Sequence[Tensor], factors: Sequence[int], *, like: Tensor) -> list[Tensor]:
-    """Enlarge each map by its factor, cut off what odd sizes leave over beyond the grid of `like`, and apply ReLU."""
-    enlarged = [
-        F.interpolate(feature, scale_factor=factor, mode="bilinear", align_corners=False) if factor > 1 else feature
-        for feature, factor in zip(features, factors, strict=True)
-    ]
-    return [feature[..., : like.shape[-2], : like.shape[-1]].relu() for feature in enlarged]
+def _merged(maps: Sequence[tuple[Tensor, int]], stride: int, size: tuple[int, int]) -> Tensor:
+    """Bring maps of several strides to the grid of one, put their channels together and apply ReLU."""
+    grid = (math.ceil(size[0] / stride), math.ceil(size[1] / stride))
+    return torch.cat([on_grid(features, own / stride, grid) for features, own in maps], dim=1).relu()
+
+
+def on_grid(features: Tensor, factor: float, grid: tuple[int, int]) -> Tensor:
+    """Bring a feature map to the grid of another stride.
+
+    It is resized by a factor, not to a size, so that every cell stays over its pixels; what odd sizes leave over is
+    cut. A network that drops an incomplete last cell has its last one repeated.
+
+    Args:
+        features: (B, D, h, w).
+        factor: Stride of the map over stride of the grid.
+        grid: Cells of the grid.
+
+    Returns:
+        (B, D, *grid), resized bilinearly.
+
+    Example:
+        >>> centres = torch.tensor([[[[2.0, 6.0, 10.0]]]])  # of cells of 4 px
+        >>> on_grid(centres, 2, (1, 5)), on_grid(centres, 0.5, (1, 2))
+        (tensor([[[[2., 3., 5., 7., 9.]]]]), tensor([[[[ 4., 10.]]]]))
+    """
+    needed = [math.ceil(cells / factor) for cells in grid]
+    below, right = (max(0, cells - own) for cells, own in zip(needed, features.shape[-2:], strict=True))
+    if below or right:
+        features = F.pad(features, (0, right, 0, below), mode="replicate")
+    if factor != 1:
+        features = F.interpolate(features, scale_factor=factor, mode="bilinear", align_corners=False)
+    return features[..., : grid[0], : grid[1]]

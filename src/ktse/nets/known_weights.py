@@ -36,6 +36,13 @@ KNOWN_WEIGHTS = (
         md5="ff21f45d6bf03284100dcbec571edfad",
         licence="Apache-2.0 (of the repository); trained on ImageNet, whose terms of use are for research",
     ),
+    KnownWeights(
+        name="vgg16.imagenet",
+        file_name="vgg16-397923af.pth",
+        source="https://download.pytorch.org/models/vgg16-397923af.pth",
+        md5="",
+        licence="BSD-3-Clause (of torchvision); trained on ImageNet, whose terms of use are for research",
+    ),
 )
 
 BUILT_IN = ("demo", "timm")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
 
 from ktse.errors import WeightsError, near_matches
 from ktse.nets.deeplab import DeepLab
+from ktse.nets.deeplab_pair import DeepLabPair
 from ktse.nets.strict_loading import load_strictly, without_prefix
 
 WRAPPER = "net_state_dict"
@@ -38,19 +39,61 @@ def load_published_deeplab(net: DeepLab, state: Mapping[str, Any], *, network: s
         >>> load_published_deeplab(net, {published_name(name): tensor for name, tensor in net.state_dict().items()})
     """
     tensors = without_prefix(_choose(state.get(WRAPPER, state), network), "module.")
-    released = any(name.startswith("backbone.") for name in tensors)
-    load_strictly(
-        net, tensors, source="the DeepLab checkpoint", foreign_name=released_name if released else published_name
-    )
+    load_strictly(net, tensors, source="the DeepLab checkpoint", foreign_name=_dialect(tensors))
 
 
-def _choose(state: Mapping[str, Any], network: str) -> Mapping[str, Tensor]:
+def load_published_deeplab_pair(pair: DeepLabPair, state: Mapping[str, Any]) -> None:
+    """Load the released checkpoint of a co-trained pair into both networks, in place; for the rest as above.
+
+    Args:
+        pair: Segmenters on a ResNet of timm.
+        state: `{"net_state_dict": {"network1": {...}, "network2": {...}}, ...}`, or what it holds under that name; as
+            `ktse.nets.weight_files.read_checkpoint` gives it.
+
+    Raises:
+        WeightsError: A network is absent, or does not fit; the pair is unchanged then.
+
+    Example:
+        >>> from ktse.nets.deeplab_pair import build_deeplab_pair
+        >>> pair = build_deeplab_pair("test_resnet", num_labels=3, dilations=(1, 2))
+        >>> networks = {name: network.state_dict() for name, network in pair.named_children()}
+        >>> released = {
+        ...     network: {released_name(name): tensor for name, tensor in tensors.items()}
+        ...     for network, tensors in networks.items()
+        ... }
+        >>> load_published_deeplab_pair(pair, {"net_state_dict": released, "epoch": 100})
+    """
+    content = state.get(WRAPPER, state)
+    networks = {name: without_prefix(_choose_of_pair(content, name), "module.") for name, _ in pair.named_children()}
+    dialects = {name: _dialect(tensors) for name, tensors in networks.items()}
+
+    def foreign_name(name: str) -> str:
+        network, own = name.split(".", 1)
+        return f"{network}.{dialects[network](own)}"
+
+    tensors = {f"{network}.{name}": tensor for network, state in networks.items() for name, tensor in state.items()}
+    load_strictly(pair, tensors, source="the checkpoint of a DeepLab pair", foreign_name=foreign_name)
+
+
+def _dialect(tensors: Mapping[str, Tensor]) -> Callable[[str], str]:
+    """Return the translation of our names into those that a checkpoint has."""
+    return released_name if any(name.startswith("backbone.") for name in tensors) else published_name
+
+
+def _choose(state: Any, network: str) -> Mapping[str, Tensor]:
     """Return the tensors of one network, whether `state` holds one or several."""
-    networks = {name: value for name, value in state.items() if isinstance(value, Mapping)}
-    if not networks:
+    if isinstance(state, Mapping) and not any(isinstance(value, Mapping) for value in state.values()):
         return state
+    return _choose_of_pair(state, network)
+
+
+def _choose_of_pair(state: Any, network: str) -> Mapping[str, Tensor]:
+    """Return the tensors of one of several networks."""
+    held = state if isinstance(state, Mapping) else {}
+    networks = {name: value for name, value in held.items() if isinstance(value, Mapping)}
     if network not in networks:
-        raise WeightsError(f"the checkpoint has no '{network}'.", remedy=near_matches(network, networks))
+        remedy = near_matches(network, networks) if networks else "Give the checkpoint of a co-trained pair."
+        raise WeightsError(f"the checkpoint has no '{network}'.", remedy=remedy)
     return networks[network]
 
 

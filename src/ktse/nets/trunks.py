@@ -11,6 +11,7 @@ from ktse.nets.resnet38d_weights import load_resnet38d
 from ktse.nets.strict_loading import load_strictly
 from ktse.nets.timm_trunk import build_timm_trunk
 from ktse.nets.trunk import Trunk
+from ktse.nets.vgg16 import Vgg16, load_vgg16
 from ktse.nets.weight_files import read_weights
 
 PACKAGED_DEMO = ("demo", "packaged:demo")
@@ -27,15 +28,16 @@ def build_trunk(
     """Build a feature extractor.
 
     Args:
-        name: `resnet38d` (the paper's), `demo` (small, made for Shapes) or a timm model name.
+        name: `resnet38d` (the paper's), `vgg16` (in the form of DeepLabV2), `demo` (small, made for Shapes) or a timm
+            model name.
         weights: None for none: nothing is read and no network touched. A file (.safetensors, .pth, .pt, .params), a
             name of KNOWN_WEIGHTS, `demo` for the weights that come with the package, or `timm` for those that timm
             fetches through its own caches. Classifiers in a file are left out; otherwise it has to fit exactly.
         output_stride: Pixels of the image per cell of the features, None for what the trunk has by itself:
-            resnet38d 8, demo 4, most of timm 32.
+            resnet38d and vgg16 8, demo 4, most of timm 32.
         width: Factor on the channels of resnet38d.
         full_dilation: Give dilated stages of a timm network their dilation from the first block on
-            (`apply_full_dilation`); the dilations of resnet38d and demo are part of their definition.
+            (`apply_full_dilation`); those of resnet38d, vgg16 and demo are part of their definition.
 
     Raises:
         InputError: Unknown name (near matches are named), or a trunk that cannot have this stride or width.
@@ -59,6 +61,11 @@ def build_trunk(
         if weights is not None:
             load_resnet38d(resnet38d, weights)
         return _with_fixed_stride(resnet38d, name, output_stride)
+    if name == "vgg16":
+        vgg16 = Vgg16()
+        if weights is not None:
+            load_vgg16(vgg16, weights)
+        return _with_fixed_stride(vgg16, name, output_stride)
     if name == "demo":
         demo = DemoTrunk()
         if str(weights) in PACKAGED_DEMO:

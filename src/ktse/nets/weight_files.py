@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,16 +28,43 @@ def read_weights(weights: str | Path) -> dict[str, Tensor]:
         WeightsError: No such file, an ending that is not known, a damaged file, or one that holds more than tensors.
     """
     path = find_weights(weights)
+    return _tensors(_content(path), path)
+
+
+def read_checkpoint(weights: str | Path) -> dict[str, Any]:
+    """Read a file that holds several networks, or other things beside them, as it is: not unwrapped, not checked.
+
+    Args:
+        weights: As for `read_weights`, and as safely read.
+
+    Returns:
+        What the file holds by name, tensors on the CPU. It is foreign: look at each part before using it.
+
+    Raises:
+        WeightsError: No such file, an ending that is not known, a damaged file, or one that holds objects of programs.
+    """
+    path = find_weights(weights)
+    content = _content(path)
+    if not isinstance(content, Mapping):
+        raise WeightsError(
+            f"the checkpoint '{path}' holds a {type(content).__name__}, nothing by name.",
+            remedy="Save a dict of state_dicts.",
+        )
+    return {str(name): value for name, value in content.items()}
+
+
+def _content(path: Path) -> object:
+    """Return whatever the file holds."""
     try:
         match path.suffix:
             case ".safetensors":
                 from safetensors.torch import load_file
 
-                return dict(load_file(path))
+                return load_file(path)
             case ".params":
                 return {name: torch.from_numpy(array) for name, array in read_mxnet_params(path).items()}
             case ".pth" | ".pt":
-                return _tensors(torch.load(path, map_location="cpu", weights_only=True), path)
+                return torch.load(path, map_location="cpu", weights_only=True)
     except WeightsError:
         raise
     except Exception as error:  # the readers raise whatever the damage leads them to
@@ -51,7 +79,7 @@ def read_weights(weights: str | Path) -> dict[str, Tensor]:
 
 
 def _tensors(content: object, path: Path) -> dict[str, Tensor]:
-    """Return the tensors of what `torch.load` gave, taken out of a checkpoint's wrapping if there is one."""
+    """Return the tensors of what a file holds, taken out of a checkpoint's wrapping if there is one."""
     if isinstance(content, Mapping):
         inner = [content[wrapper] for wrapper in WRAPPERS if isinstance(content.get(wrapper), Mapping)]
         content = inner[0] if inner else content

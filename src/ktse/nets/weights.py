@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ktse.nets.known_weights import KNOWN_WEIGHTS, KnownWeights, find_weights, weights_folder
 from ktse.nets.mxnet_params import read_mxnet_params
-from ktse.nets.published_deeplab import load_published_deeplab
+from ktse.nets.published_deeplab import load_published_deeplab, load_published_deeplab_pair
 from ktse.nets.published_irnet import load_published_irnet
 from ktse.nets.published_localizer import load_published_localizer
 from ktse.nets.resnet38d_weights import load_imagenet_resnet38d
-from ktse.nets.weight_files import read_weights
+from ktse.nets.weight_files import read_checkpoint, read_weights
 
 __all__ = [
     "KNOWN_WEIGHTS",
@@ -16,8 +16,10 @@ __all__ = [
     "find_weights",
     "load_imagenet_resnet38d",
     "load_published_deeplab",
+    "load_published_deeplab_pair",
     "load_published_irnet",
     "load_published_localizer",
+    "read_checkpoint",
     "read_mxnet_params",
     "read_weights",
     "weights_folder",

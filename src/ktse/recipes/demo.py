@@ -73,8 +73,41 @@ QUICK = replace(
 )
 
 
+IRN = replace(
+    FULL,
+    name="demo/irn",
+    summary="The demo refined by IRN and a CRF in the place of PAR.",
+    refinement={
+        "steps": ("irn", "crf"),
+        "irn": {
+            "trunk": "demo",
+            "trunk_weights": "demo",
+            "background_threshold": 0.05,
+            "path_radius": 5,
+            "crop_size": 160,
+            "rescale_range": (1.5, 2.5),
+            "image_scale": 2.0,
+            "canvas": 192,
+            "epochs": 6,
+            "batch_size": 8,
+            "momentum": 0.9,
+            "displacement_learning_rate_factor": 1.0,
+            "walk_power": 20.0,
+            "background_score": 0.15,
+        },
+    },
+)
+
+COMPLETE = replace(
+    IRN,
+    name="demo/full",
+    summary="The demo with every part of the published system: IRN, CRF, confidence masks, co-training.",
+    segmentation={"method": "co_training", "co_training": {"warm_up_epochs": 2}},
+)
+
+
 def recipes() -> list[Recipe]:
-    """Return the demo, its quick form and its ablation rows."""
+    """Return the demo, its quick form, its full form and its ablation rows."""
     seeds_only = {"baseline": False, "fully_supervised": False}
     rows = {
         row: replace(
@@ -98,4 +131,4 @@ def recipes() -> list[Recipe]:
             sie, name="demo/cutmix", summary="CutMix in the place of SIE (paper 4.3).", localization={"join": "cutmix"}
         ),
     ]
-    return [FULL, QUICK, *rows.values(), *extra]
+    return [FULL, QUICK, IRN, COMPLETE, *rows.values(), *extra]

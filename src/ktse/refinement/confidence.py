@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+from typing import Literal
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from ktse.engine.seeding import keyed_seed
 
 
 def decision_margin(scores: Tensor) -> Tensor:
@@ -54,3 +59,33 @@ def confident_region(scores: Tensor, share: float) -> NDArray[np.bool_]:
         trusted[falling[: int(len(pixels) * share)]] = True
     region: NDArray[np.bool_] = trusted.reshape(scores.shape[1:]).cpu().numpy()
     return region
+
+
+def untagged_region(
+    size: tuple[int, int], share: float, *, rule: Literal["margin", "random"], random_seed: int, id_: str
+) -> NDArray[np.bool_]:
+    """Trust a share of the pixels of an image without tags, which is background all over (REFERENCE 5.7).
+
+    Args:
+        size: (H, W) in px.
+        share: In (0, 1].
+        rule: `margin` as for any image: all margins are equal, so the first pixels in the order of the rows are
+            trusted; `random` (published for COCO): pixels drawn without regard to their place.
+        random_seed: Random seed of the run.
+        id_: Id of the image; with the random seed it settles what is drawn.
+
+    Returns:
+        (H, W), int(H * W * share) of them True.
+
+    Example:
+        >>> untagged_region((2, 3), 0.5, rule="margin", random_seed=0, id_="a")
+        array([[ True,  True,  True],
+               [False, False, False]])
+    """
+    order = np.arange(size[0] * size[1])
+    if rule == "random":
+        place = int.from_bytes(hashlib.sha256(id_.encode()).digest()[:8], "big")
+        order = np.random.default_rng(keyed_seed(random_seed, place)).permutation(order)
+    trusted = np.zeros(size, dtype=np.bool_)
+    trusted.flat[order[: int(len(order) * share)]] = True
+    return trusted

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ktse.artifacts import RunDirectory, read_json, read_log, write_bytes_atomic
 from ktse.config import Recipe
 from ktse.data.dataset import Dataset
 from ktse.errors import DataError
-from ktse.evaluation.score import Score, read_scores
+from ktse.evaluation.score import read_scores
 from ktse.report.curves import Curve, curve_uri, loss_curves
 from ktse.report.figures import class_colours
 from ktse.report.gallery import Gallery, make_gallery
+from ktse.report.score_table import TitledScore, score_title, shown_columns
 from ktse.report.settings import setting_rows
 
 
@@ -51,37 +51,13 @@ def write_report(
         classes=_legend(train),
         dataset=train,
         scores=[TitledScore(score_title(score), score) for score in scores],
+        score_columns=shown_columns(scores),
         curves=_drawn(loss_curves(read_log(run.log()))),
         galleries=_galleries(run, train, val, recipe.evaluation.gallery, baseline),
         settings=setting_rows(recipe),
         manifest=_manifest(run),
     )
     write_bytes_atomic(run.report, page.encode())
-
-
-@dataclass(frozen=True, slots=True)
-class TitledScore:
-    """A score under the name that tells it from the others on the page."""
-
-    title: str
-    score: Score
-
-
-def score_title(score: Score) -> str:
-    """Return the name of a score for people.
-
-    Example:
-        >>> import numpy as np
-        >>> from ktse.evaluation.protocol import Protocol
-        >>> protocol = Protocol(dataset="x", split="train", images=1, threshold=0.3, threshold_source="masks")
-        >>> score_title(Score(stage="seeds", class_names=("cat",), matrix=np.eye(2, dtype=int), protocol=protocol))
-        'seeds, best threshold'
-    """
-    titles = {"masks": "pseudo masks"}
-    if score.stage == "seeds":
-        kind = "best" if score.protocol.threshold_source == "masks" else "fixed"
-        return f"seeds, {kind} threshold"
-    return titles.get(score.stage, score.stage)
 
 
 def percent(value: float | None) -> str:

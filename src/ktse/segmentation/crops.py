@@ -63,13 +63,13 @@ def random_resized_crop(
 
     Args:
         image: (H, W, 3) uint8.
-        labels: (H, W).
+        labels: (H, W), or several maps of the image as (H, W, C).
         side: Side of the square, px.
         area: Smallest and largest share of the image that the box covers.
         generator: Source of the draws.
 
     Returns:
-        Image (side, side, 3) and labels (side, side), of the types given.
+        Image (side, side, 3) and labels (side, side), or (side, side, C), of the types given.
 
     Example:
         >>> image, labels = np.zeros((30, 40, 3), np.uint8), np.zeros((30, 40), np.uint16)

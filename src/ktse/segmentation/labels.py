@@ -20,6 +20,12 @@ LabelSource = Literal["masks", "truth"]
 ReadLabels = Callable[[int], NDArray[np.integer[Any]] | None]
 """From the index of an image to its (H, W) label map, or None when there is none."""
 
+ReadTrust = Callable[[int, NDArray[np.integer[Any]]], NDArray[np.bool_]]
+"""From the index of an image and its labels to (H, W), True where the labels are trusted."""
+
+LOOKED_AT = 100
+"""About how many images are looked at for the share of foreground in their labels."""
+
 
 def label_reader(dataset: Dataset, source: LabelSource, *, run: RunDirectory, trusted_only: bool) -> ReadLabels:
     """Return the function that reads the labels of an image.
@@ -43,6 +49,41 @@ def label_reader(dataset: Dataset, source: LabelSource, *, run: RunDirectory, tr
     return partial(_pseudo_labels, dataset, RunDirectory(run.root), trusted_only)
 
 
+def trust_reader(dataset: Dataset, source: LabelSource, *, run: RunDirectory) -> ReadTrust:
+    """Return the function that reads which labels of an image are trusted.
+
+    Args:
+        dataset: Images to learn from.
+        source: `masks` for the confidence masks of the run; of the `truth` all that is labelled is trusted.
+        run: Holds the confidence masks.
+    """
+    if source == "truth":
+        return partial(_labelled, dataset.classes.ignore_index)
+    return partial(_confident, dataset, RunDirectory(run.root))  # without the caller's lock, as above
+
+
+def foreground_share(dataset: Dataset, read_labels: ReadLabels) -> float:
+    """Return the mean share of foreground in the labels of some images, evenly chosen.
+
+    Args:
+        dataset: The images.
+        read_labels: Reads the labels of an image; one without labels has no foreground.
+
+    Example:
+        >>> from ktse.data.shapes import Shapes
+        >>> foreground_share(Shapes(count=4), lambda index: np.array([[0, 1, 255, index % 2]]))
+        0.375
+    """
+    shares = []
+    for index in range(0, len(dataset), max(1, len(dataset) // LOOKED_AT)):
+        labels = read_labels(index)
+        if labels is None:
+            shares.append(0.0)
+        else:
+            shares.append(float(((labels != 0) & (labels != dataset.classes.ignore_index)).mean()))
+    return sum(shares) / len(shares)
+
+
 def _true_labels(dataset: Dataset, index: int) -> NDArray[np.integer[Any]] | None:
     labels = dataset.mask(index)
     return None if labels is None else _checked(labels, dataset.classes, f"the true mask of '{dataset.ids[index]}'")
@@ -53,12 +94,20 @@ def _pseudo_labels(dataset: Dataset, run: RunDirectory, trusted_only: bool, inde
     labels = _checked(read_label_map(run.mask(id_)), classes, f"the mask '{run.mask(id_)}'")
     if not trusted_only:
         return labels
-    trusted = read_confidence(run.confidence(id_))
+    return np.where(_confident(dataset, run, index, labels), labels, classes.ignore_index)
+
+
+def _confident(dataset: Dataset, run: RunDirectory, index: int, labels: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+    path = run.confidence(dataset.ids[index])
+    trusted = read_confidence(path)
     if trusted.shape != labels.shape:
-        raise DataError(
-            f"'{run.confidence(id_)}' is {trusted.shape}, but its mask is {labels.shape}.", remedy="Run refine again."
-        )
-    return np.where(trusted, labels, classes.ignore_index)
+        raise DataError(f"'{path}' is {trusted.shape}, but its mask is {labels.shape}.", remedy="Run refine again.")
+    return trusted
+
+
+def _labelled(ignore_index: int, index: int, labels: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+    labelled: NDArray[np.bool_] = labels != ignore_index
+    return labelled
 
 
 def _checked(labels: NDArray[np.integer[Any]], classes: Classes, what: str) -> NDArray[np.integer[Any]]:

@@ -6,23 +6,23 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ktse.artifacts import RunDirectory, stage_key
-from ktse.config import Recipe, replace
+from ktse.config import Recipe
 from ktse.data.dataset import Dataset
-from ktse.data.image_io import write_label_map
-from ktse.data.size_batches import size_batches
 from ktse.engine.fabric import make_fabric
 from ktse.engine.image_stage import run_image_stage
 from ktse.errors import DataError, WeightsError
+from ktse.segmentation.inference_settings import INFERENCE_SETTINGS
+from ktse.segmentation.label_images import label_images, refuse_faults
 from ktse.segmentation.segmenter import Segmenter
 from ktse.segmentation.segmenter_file import read_segmenter
-from ktse.segmentation.train import INFERENCE_SETTINGS, segmenter_file
+from ktse.segmentation.train import segmenter_file
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
 def predictions_key(dataset: Dataset, recipe: Recipe, *, run: RunDirectory) -> str:
-    """Return the stage key of the predictions: it changes with the network, the images and the views.
+    """Return the stage key of the predictions: it changes with the network, the images and how they are seen.
 
     Raises:
         WeightsError: The run has no trained segmenter.
@@ -30,7 +30,7 @@ def predictions_key(dataset: Dataset, recipe: Recipe, *, run: RunDirectory) -> s
     segmenter = run.stage("segmenter").key
     if not segmenter:
         raise WeightsError(f"there is no trained segmenter in '{run.root}'.", remedy="Run train_segmenter first.")
-    settings = recipe.segmentation.model_dump(mode="json", include=INFERENCE_SETTINGS)
+    settings = recipe.segmentation.model_dump(mode="json", include=set(INFERENCE_SETTINGS))
     return stage_key("predictions", segmenter, dataset.fingerprint(), settings)
 
 
@@ -39,13 +39,13 @@ def predict(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, fabric: Fabr
 
     Args:
         dataset: Images; neither their tags nor their masks are looked at.
-        recipe: Its section `segmentation` says which views are averaged.
+        recipe: Its section `segmentation` says how images are seen: views, tiles, CRF.
         run: Holds the trained segmenter; gets `predictions/ID.png`.
         fabric: Processes and device; each process takes its share of the images. Made from the recipe when None.
 
     Raises:
         WeightsError: There is no trained segmenter, or its file is damaged.
-        DataError: The segmenter knows other classes, or an image cannot be read; finished images are kept.
+        DataError: The segmenter knows other classes, or images cannot be read; the predictions of the others are there.
         StoppedError: Stopped; finished images are kept and the same call does the rest.
     """
     fabric = fabric or make_fabric(recipe.runtime)
@@ -53,10 +53,10 @@ def predict(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, fabric: Fabr
     segmenter = _segmenter(dataset, recipe, run, fabric)  # refused before anything stale is removed
 
     def work(todo: list[int], report: Callable[[int], None]) -> None:
-        for indices, images in size_batches(dataset, todo, recipe.runtime.inference_batch):
-            for index, labels in zip(indices, segmenter.predict_batch(images), strict=True):
-                write_label_map(run.prediction(dataset.ids[index]), labels)
-            report(len(indices))
+        faults = label_images(
+            segmenter, dataset, todo, label_map=run.prediction, batch=recipe.runtime.inference_batch, report=report
+        )
+        refuse_faults(faults, images=len(dataset), fabric=fabric)
 
     run_image_stage("predictions", key, dataset.ids, work, run=run, fabric=fabric)
 
@@ -70,5 +70,4 @@ def _segmenter(dataset: Dataset, recipe: Recipe, run: RunDirectory, fabric: Fabr
             f"but {dataset.name} has the classes {list(dataset.classes.names)}.",
             remedy="Give images of the data set it was trained on.",
         )
-    views = recipe.segmentation.model_dump(include=INFERENCE_SETTINGS)
-    return Segmenter(trained.network, trained.classes, replace(trained.recipe, segmentation=views))
+    return trained.with_settings_of(recipe)

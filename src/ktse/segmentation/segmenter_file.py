@@ -14,6 +14,14 @@ from ktse.engine.network_file import read_network, write_network
 from ktse.errors import InputError, WeightsError
 from ktse.segmentation.segmenter import Segmenter, build_network
 
+_BEFORE_METHODS: dict[str, Any] = {
+    "method": "plain",
+    "view_merge": "mean",
+    "inference_size": None,
+    "use_crf": False,
+}
+"""What files of recipes without `segmentation.method` were: one network, each view of an image at its own size."""
+
 
 def write_segmenter(path: Path, segmenter: Segmenter, **more: Any) -> None:
     """Write a segmenter atomically.
@@ -68,7 +76,7 @@ def _read_facts(path: Path) -> tuple[Classes, Recipe]:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-        recipe = Recipe.model_validate(json.loads(metadata["recipe"]))
+        recipe = Recipe.model_validate(_as_now(json.loads(metadata["recipe"])))
         classes = Classes(tuple(map(str, json.loads(metadata["classes"]))))
         with torch.device("meta"):  # asks for no memory: what the metadata describes may be of any size
             described = build_network(recipe.segmentation, num_labels=classes.num_labels, weights=None)
@@ -80,3 +88,11 @@ def _read_facts(path: Path) -> tuple[Classes, Recipe]:
     if {name: tuple(tensor.shape) for name, tensor in described.state_dict().items()} != shapes:
         raise WeightsError(f"'{path}' holds another network than its recipe describes.", remedy="Write it anew.")
     return classes, recipe
+
+
+def _as_now(recipe: Any) -> Any:
+    """Return the values of a recipe, completed where they are older than the choice of a method."""
+    segmentation = recipe.get("segmentation") if isinstance(recipe, dict) else None
+    if not isinstance(segmentation, dict) or "method" in segmentation:
+        return recipe
+    return {**recipe, "segmentation": {**_BEFORE_METHODS, **segmentation}}

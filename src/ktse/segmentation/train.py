@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
+from torch import nn
 
 from ktse.artifacts import RunDirectory, stage_key
-from ktse.config import Recipe
+from ktse.config import Recipe, SegmentationSettings
+from ktse.data.classes import Classes
 from ktse.data.dataset import Dataset
-from ktse.engine.begun_stage import begun_stage
 from ktse.engine.fabric import make_fabric
-from ktse.engine.loop import Plan, fit
-from ktse.engine.optim import Schedule, make_sgd
-from ktse.engine.seeding import keyed_seed, private_torch_seed
+from ktse.engine.guards import Guard
+from ktse.engine.optim import Schedule
+from ktse.engine.training_stage import run_training_stage
 from ktse.nets.deeplab import DeepLab
-from ktse.segmentation.batches import check_batches, segmentation_batches, steps_per_epoch
-from ktse.segmentation.labels import LabelSource, ReadLabels, label_reader
+from ktse.nets.deeplab_pair import DeepLabPair
+from ktse.nets.normalization import set_normalization
+from ktse.segmentation.batches import (
+    CoTrainingBatch,
+    SegmentationBatch,
+    check_batches,
+    co_training_batches,
+    segmentation_batches,
+    steps_per_epoch,
+)
+from ktse.segmentation.co_training import CoTrainingTask
+from ktse.segmentation.inference_settings import INFERENCE_SETTINGS
+from ktse.segmentation.labels import LabelSource, foreground_share, label_reader, trust_reader
 from ktse.segmentation.segmenter import Segmenter, build_network
 from ktse.segmentation.segmenter_file import read_segmenter, write_segmenter
 from ktse.segmentation.task import SegmentationTask
@@ -25,17 +37,24 @@ from ktse.segmentation.task import SegmentationTask
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-INFERENCE_SETTINGS = {"scales", "mirror"}
-"""Settings of segmentation that do not touch the training."""
+GUARD_SETTINGS = {"collapse_share", "ignored_share", "guard_steps"}
+"""Settings of segmentation that do not touch what the network learns: when to give up."""
+
+OTHER_METHODS_SETTINGS = {"plain": {"co_training"}, "co_training": {"trusted_only"}}
+"""Method to the settings of segmentation that it does not look at."""
+
+LOST_SHARE = 0.1
+"""Share of the labelled foreground; a network that predicts less than this has lost it, however small objects are."""
 
 
 def segmenter_key(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, labels: LabelSource = "masks") -> str:
     """Return the stage key of a training: it changes with everything that the network depends on."""
+    unused = INFERENCE_SETTINGS | GUARD_SETTINGS | OTHER_METHODS_SETTINGS[recipe.segmentation.method]
     return stage_key(
         "segmenter",
         dataset.fingerprint(),
         run.stage("masks").key if labels == "masks" else labels,
-        recipe.segmentation.model_dump(mode="json", exclude=INFERENCE_SETTINGS),
+        recipe.segmentation.model_dump(mode="json", exclude=set(unused)),
         recipe.segmenter_weights,
         {"mean": recipe.data.mean, "std": recipe.data.std, "random_seed": recipe.runtime.random_seed,
          "precision": recipe.runtime.precision},
@@ -49,7 +68,7 @@ def segmenter_file(run: RunDirectory) -> Path:
 
 def train_segmenter(
     dataset: Dataset, recipe: Recipe, *, run: RunDirectory, fabric: Fabric | None = None, labels: LabelSource = "masks"
-) -> DeepLab:
+) -> DeepLab | DeepLabPair:
     """Train the segmenter of a recipe, or go on with it, or load it when it is done.
 
     Args:
@@ -60,61 +79,96 @@ def train_segmenter(
         labels: What to learn from: the pseudo `masks` of the run, or the `truth`, as a bound of what tags could reach.
 
     Returns:
-        The trained network in evaluation mode, on the device of `fabric`.
+        The trained network in evaluation mode, on the device of `fabric`: one, or the two of co-training.
 
     Raises:
         DataError: There are no labels, they do not fit the images, or there are fewer images than a batch.
         StoppedError: Stopped by Ctrl-C or SIGTERM; the same call goes on.
-        GuardError: A loss was not finite.
+        GuardError: A loss was not finite, the predictions collapsed to background, or nearly all labels are ignored.
     """
     fabric = fabric or make_fabric(recipe.runtime)
-    settings = recipe.segmentation
-    read_labels = label_reader(dataset, labels, run=run, trusted_only=settings.trusted_only)
+    settings, classes = recipe.segmentation, dataset.classes
+    is_plain = settings.method == "plain"
+    read_labels = label_reader(dataset, labels, run=run, trusted_only=settings.trusted_only and is_plain)
+    read_trust = trust_reader(dataset, labels, run=run)
     check_batches(dataset, settings, world_size=fabric.world_size)
     key = segmenter_key(dataset, recipe, run=run, labels=labels)
-    with begun_stage("segmenter", key, run=run, fabric=fabric) as stage:
-        if stage is None:
-            return read_segmenter(segmenter_file(run), device=fabric.device).network
-        network = _train(dataset, recipe, read_labels, run, fabric, key)
-    return network.eval()
-
-
-def _train(
-    dataset: Dataset, recipe: Recipe, read_labels: ReadLabels, run: RunDirectory, fabric: Fabric, key: str
-) -> DeepLab:
-    settings, classes, seed = recipe.segmentation, dataset.classes, recipe.runtime.random_seed
-    with private_torch_seed():
-        torch.manual_seed(keyed_seed(seed))
-        network = build_network(settings, num_labels=classes.num_labels, weights=recipe.segmenter_weights)
-    optimizer = make_sgd(
-        network.parameter_groups(),
-        {"head": settings.head_learning_rate_factor},
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-    )
+    is_done = run.stage("segmenter").is_done(key)
     steps = steps_per_epoch(dataset, settings)
-    plan = Plan(
-        stage="segmenter",
-        epochs=settings.epochs,
+
+    def batches(epoch: int, start: int) -> Iterator[SegmentationBatch] | Iterator[CoTrainingBatch]:
+        place = {"epoch": epoch, "rank": fabric.global_rank, "world_size": fabric.world_size, "start_step": start}
+        if is_plain:
+            return segmentation_batches(dataset, recipe, read_labels, **place)
+        return co_training_batches(dataset, recipe, read_labels, read_trust, **place)
+
+    return run_training_stage(
+        "segmenter",
+        key,
+        settings,
+        recipe.runtime,
+        run=run,
+        fabric=fabric,
+        draw=lambda: _draw(recipe, classes, fabric),
+        task=lambda network: _task(network, recipe, classes),
         steps=lambda epoch: steps,
-        batches=lambda epoch, start: segmentation_batches(
-            dataset, recipe, read_labels, epoch=epoch, rank=fabric.global_rank, world_size=fabric.world_size,
-            start_step=start,
-        ),
+        batches=batches,
         schedule=Schedule(
             start=settings.learning_rate, horizon=settings.epochs * steps, power=settings.learning_rate_power,
             floor=settings.learning_rate_floor,
         ),
-        micro_batches=settings.micro_batches,
-        gradient_clip=settings.gradient_clip,
-        random_seed=seed,
-        checkpoint=run.segmenter / "resume.safetensors",
-        checkpoint_interval=recipe.runtime.checkpoint_interval,
-        key=key,
-        log=run.log(fabric.global_rank),
+        rate_factors={"head": settings.head_learning_rate_factor},
+        write=lambda network: write_segmenter(segmenter_file(run), Segmenter(network, classes, recipe), key=key),
+        load=lambda: read_segmenter(segmenter_file(run), device=fabric.device).network,
+        guards=[] if is_done else guards(settings, labelled_share=foreground_share(dataset, read_labels)),
     )  # fmt: skip
-    fit(SegmentationTask(network, ignore_index=classes.ignore_index), optimizer, plan, fabric=fabric)
-    if fabric.global_rank == 0:
-        write_segmenter(segmenter_file(run), Segmenter(network, classes, recipe), key=key)
-        plan.checkpoint.unlink(missing_ok=True)
+
+
+def guards(settings: SegmentationSettings, *, labelled_share: float) -> list[Guard]:
+    """Return what stops a training that leads nowhere.
+
+    Args:
+        settings: Limits.
+        labelled_share: Share of foreground in the labels. Where it is small the limit of a collapse is smaller too, and
+            without any there is none.
+
+    Example:
+        >>> [(guard.monitor, guard.below) for guard in guards(SegmentationSettings(), labelled_share=0.01)]
+        [('predicted_foreground', 0.001), ('ignored', None)]
+    """
+    collapse = Guard(
+        monitor="predicted_foreground",
+        below=min(settings.collapse_share, LOST_SHARE * labelled_share),
+        steps=settings.guard_steps,
+        reason="the predictions have collapsed to background",
+        remedy="Look at the pseudo masks first; then lower segmentation.learning_rate or set gradient_clip.",
+    )
+    ignored = Guard(
+        monitor="ignored",
+        above=settings.ignored_share,
+        steps=settings.guard_steps,
+        reason="nearly all labels are ignored, so that there is nothing to learn",
+        remedy="Look at the masks; `trusted_only` and a low refinement.confident_share ignore much.",
+    )
+    return [collapse, ignored]
+
+
+def _draw(recipe: Recipe, classes: Classes, fabric: Fabric) -> DeepLab | DeepLabPair:
+    """Build the network with its first weights."""
+    settings = recipe.segmentation
+    network = build_network(settings, num_labels=classes.num_labels, weights=recipe.segmenter_weights)
+    set_normalization(network, settings.normalization_layers, device=fabric.device, world_size=fabric.world_size)
     return network
+
+
+def _task(network: DeepLab | DeepLabPair, recipe: Recipe, classes: Classes) -> nn.Module:
+    """Return the network with its losses."""
+    if isinstance(network, DeepLab):
+        return SegmentationTask(network, ignore_index=classes.ignore_index)
+    return CoTrainingTask(
+        network,
+        recipe.segmentation.co_training,
+        mean=recipe.data.mean,
+        std=recipe.data.std,
+        ignore_index=classes.ignore_index,
+    )

@@ -1,0 +1,140 @@
+"""What each step of refinement costs for an image of VOC's size, and how it scales with processes.
+
+    python benchmarks/refinement_cost.py --photos PHOTOS
+
+Photographs are cut to 500 x 375 px and get CAMs of three drawn blobs; IRNet is the published ResNet-50 with random
+weights, which cost what trained ones do. Every step runs in processes of one thread, first one of them, then two, on as
+many images each: with two idle cores the throughput should double. Extrapolated to the 10,582 images of VOC trainaug.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from provenance import provenance
+
+from ktse.artifacts import write_json
+from ktse.config import DataSettings, RefinementSettings
+from ktse.data.image_io import read_image
+from ktse.data.transforms import normalize
+from ktse.nets.irnet import build_irnet, edges_of_image
+from ktse.ops.crf_refinement import refine_by_crf
+from ktse.ops.labels import scores_with_background
+from ktse.ops.par import pixel_adaptive_refinement
+from ktse.ops.random_walk import propagate
+from ktse.refinement.confidence import confident_region
+from ktse.refinement.ir_labels import ir_label
+from ktse.refinement.unrefined import Unrefined
+from ktse.types import CamSet
+
+HEIGHT, WIDTH, VOC_IMAGES, SECONDS_PER_HOUR = 375, 500, 10_582, 3600
+RESULT = Path(__file__).resolve().parents[1] / "results" / "refinement_cost.json"
+Step = Callable[[Unrefined], object]
+
+
+def read_items(photos: Path, count: int) -> list[Unrefined]:
+    """Return photographs cut to VOC's size, with CAMs of three blobs at drawn places."""
+    paths = [path for path in sorted(photos.rglob("*")) if path.suffix.lower() in (".jpg", ".jpeg", ".png")]
+    large = (read_image(path) for path in paths)
+    cut = (image[:HEIGHT, :WIDTH] for image in large if image.shape[0] >= HEIGHT and image.shape[1] >= WIDTH)
+    rows, columns = np.indices(((HEIGHT - 1) // 4 + 1, (WIDTH - 1) // 4 + 1))
+    items = []
+    for number, image in zip(range(count), cut, strict=False):
+        places = np.random.default_rng(number).uniform((20, 20, 8), (75, 105, 25), (3, 3))
+        blobs = [np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * size**2)) for y, x, size in places]
+        cams = CamSet(np.stack(blobs).astype(np.float16), np.arange(3), (HEIGHT, WIDTH))
+        items.append(Unrefined(f"{number}", np.ascontiguousarray(image), cams))
+    if len(items) < count:
+        raise SystemExit(f"{photos} has {len(items)} photographs of at least {WIDTH} x {HEIGHT} px, wanted {count}")
+    return items
+
+
+def steps() -> dict[str, Step]:
+    """Return every step as a function of one image."""
+    settings, data = RefinementSettings(), DataSettings()
+    net = build_irnet(settings.irn.trunk).eval()
+    edge = torch.rand(1, (HEIGHT - 1) // 4 + 1, (WIDTH - 1) // 4 + 1, generator=torch.manual_seed(0))
+
+    def scores_of(item: Unrefined) -> torch.Tensor:
+        return scores_with_background(item.cams, settings.irn.background_score)
+
+    def par(item: Unrefined) -> object:
+        image = torch.from_numpy(item.image).movedim(-1, 0)[None] / 255
+        return pixel_adaptive_refinement(image, scores_of(item)[None])
+
+    def edges(item: Unrefined) -> object:
+        return edges_of_image(net, torch.from_numpy(normalize(item.image, data.mean, data.std)).movedim(-1, 0))
+
+    return {
+        "PAR": par,
+        "CRF": lambda item: refine_by_crf(item.image, scores_of(item), settings.crf),
+        "IR label (two CRFs)": lambda item: ir_label(item, settings),
+        "IRNet (ResNet-50, image and mirror)": edges,
+        "random walk": lambda item: propagate(torch.from_numpy(item.cams.scores.astype(np.float32)), edge),
+        "confidence": lambda item: confident_region(scores_of(item), settings.confident_share),
+    }
+
+
+def work(name: str, photos: Path, count: int, barrier: Any) -> dict[str, float]:
+    """Do one step for all images in a process of one thread; returns when it began, when it ended, and CPU seconds."""
+    torch.set_num_threads(1)
+    items, step = read_items(photos, count), steps()[name]
+    with torch.inference_mode():
+        step(items[0])  # what is built once is not counted
+        barrier.wait()
+        begun, cpu = time.time(), time.process_time()
+        for item in items:
+            step(item)
+        return {"begun": begun, "ended": time.time(), "cpu": time.process_time() - cpu}
+
+
+def run_together(name: str, photos: Path, count: int, processes: int) -> tuple[float, float]:
+    """Return images a second of all processes together, and CPU seconds an image."""
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(processes, mp_context=context) as pool:
+        barrier = manager.Barrier(processes)
+        done = [job.result() for job in [pool.submit(work, name, photos, count, barrier) for _ in range(processes)]]
+    wall = max(one["ended"] for one in done) - min(one["begun"] for one in done)
+    return processes * count / wall, sum(one["cpu"] for one in done) / (processes * count)
+
+
+def measure(name: str, photos: Path, count: int, repeats: int) -> dict[str, Any]:
+    """Return the row of one step: medians over the repeats, one process and two in turn."""
+    rounds = [(run_together(name, photos, count, 1), run_together(name, photos, count, 2)) for _ in range(repeats)]
+    alone = median(one[1] for one, _ in rounds)
+    return {
+        "step": name,
+        "CPU s an image": round(alone, 4),
+        "images/s, 1 process": round(median(one[0] for one, _ in rounds), 2),
+        "images/s, 2 processes": round(median(two[0] for _, two in rounds), 2),
+        "throughput, 2 : 1": round(median(two[0] / one[0] for one, two in rounds), 2),
+        f"core-hours for {VOC_IMAGES:,} images": round(alone * VOC_IMAGES / SECONDS_PER_HOUR, 2),
+    }
+
+
+def main() -> None:
+    """Measure every step."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, required=True, help="folder of photographs, at least 500 x 375 px")
+    parser.add_argument("--count", type=int, default=10, help="images for each process")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--result", type=Path, default=RESULT)
+    options = parser.parse_args()
+    rows = []
+    for name in steps():
+        rows.append(measure(name, options.photos, options.count, options.repeats))
+        print(rows[-1], flush=True)
+        write_json(options.result, {**provenance("refinement_cost"), "rows": rows})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Pseudo masks by every way of refinement, from the same CAMs: none, PAR, CRF, IRN, IRN and CRF.
+
+    python benchmarks/refinement_steps.py --worlds 1 2 3 --out runs/later_stages
+
+One localizer of the full method is trained on each Shapes world. The first row is the seeds at the threshold that is
+best on the masks, as the paper scores them; all others have fixed background scores, found on other worlds. With
+`--data FOLDER --recipe folder/cpu` the same table is made for a folder of images with masks. Finished rows are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kept_rows import Row, kept_rows
+from provenance import provenance
+
+from ktse.artifacts import RunDirectory, read_json, write_json
+from ktse.config import Recipe, replace
+from ktse.overrides import apply_overrides
+from ktse.pipeline import run_recipe
+from ktse.recipes import load_recipe
+
+WAYS: dict[str, dict[str, Any]] = {
+    "seeds, fixed": {"steps": ()},
+    "PAR": {"steps": ("par",)},
+    "CRF": {"steps": ("crf",), "background_score": 0.1},
+    "IRN": {"steps": ("irn",)},
+    "IRN + CRF": {"steps": ("irn", "crf")},
+}
+RESULT = Path(__file__).resolve().parents[1] / "results" / "refinement_steps.json"
+
+
+def measure(recipe: Recipe, data: Path | None, out: Path, data_set: str | int) -> list[Row]:
+    """Train once, refine in every way, and return a row for the seeds and one for each way."""
+    run_recipe(recipe, data=data, out=out, stages=("localizer", "cams"))
+    rows: list[Row] = []
+    for way, settings in WAYS.items():
+        run_recipe(replace(recipe, refinement=settings), data=data, out=out, stages=("masks", "scores"))
+        scores = read_json(RunDirectory(out).scores)["scores"]
+        if not rows:
+            best = next(score for score in scores if score["stage"] == "seeds")
+            rows.append({"world": data_set, "row": "seeds, best threshold", "scores": [{**best, "stage": "masks"}]})
+        kept = [score for score in scores if score["stage"] in ("ir_labels", "masks")]
+        rows.append({"world": data_set, "row": way, "scores": kept})
+    return rows
+
+
+def main() -> None:
+    """Run all ways on all data sets."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--worlds", type=int, nargs="+", default=[1, 2, 3], help="seeds of the Shapes worlds")
+    parser.add_argument("--recipe", default="demo/irn")
+    parser.add_argument("--data", type=Path, help="a folder of images in the place of Shapes")
+    parser.add_argument("--set", nargs="*", default=[], metavar="SECTION.KEY=VALUE", help="further settings")
+    parser.add_argument("--out", type=Path, default=Path("runs/later_stages"))
+    parser.add_argument("--result", type=Path, default=RESULT)
+    options = parser.parse_args()
+    recipe = apply_overrides(load_recipe(options.recipe), options.set)
+    rows: list[Row] = []
+    for data_set in options.worlds if options.data is None else [options.data.name]:
+        chosen = replace(recipe, data={"world_seed": data_set}) if options.data is None else recipe
+        out = options.out / str(data_set)
+        make = partial(measure, chosen, options.data, out, data_set)
+        rows += kept_rows(out / "refinement_steps.json", make)
+        write_json(options.result, {**provenance("refinement_steps"), "recipe": recipe.name, "rows": rows})
+        print(f"{data_set}: done", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Images that wait for refinement, read with their CAMs; one that cannot be read does not keep the others from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ktse.artifacts import RunDirectory, read_cams
+from ktse.data.dataset import Dataset
+from ktse.errors import DataError
+from ktse.types import CamSet
+
+
+@dataclass(frozen=True, slots=True)
+class Unrefined:
+    """A tagged image and its CAMs.
+
+    Attributes:
+        id: Of the image.
+        image: (H, W, 3) uint8.
+        cams: Of this image.
+    """
+
+    id: str
+    image: NDArray[np.uint8]
+    cams: CamSet
+
+
+class Failures:
+    """Errors of single images, kept until the others are done.
+
+    Example:
+        >>> failures = Failures()
+        >>> with failures.noted():
+        ...     raise DataError("'a.jpg' is empty.")
+        >>> failures.raise_any()
+        Traceback (most recent call last):
+        ktse.errors.DataError: an image cannot be refined: 'a.jpg' is empty. The rest is done and kept.
+    """
+
+    def __init__(self) -> None:
+        self._errors: list[DataError] = []
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note the error of an image in place of ending all work with it."""
+        try:
+            yield
+        except DataError as error:
+            self._errors.append(error)
+
+    def raise_any(self) -> None:
+        """Raise the first error that was noted, and say how many more there are.
+
+        Raises:
+            DataError: An error was noted.
+        """
+        if self._errors:
+            first, *others = self._errors
+            more = f" So do {len(others)} other images." if others else ""
+            raise DataError(f"an image cannot be refined: {first}{more} The rest is done and kept.") from first
+
+
+def read_all(dataset: Dataset, indices: Iterable[int], *, run: RunDirectory, failures: Failures) -> Iterator[Unrefined]:
+    """Yield images with their CAMs, one at a time, and note the errors of those that cannot be read."""
+    for index in indices:
+        with failures.noted():
+            yield read_unrefined(dataset, index, run=run)
+
+
+def read_unrefined(dataset: Dataset, index: int, *, run: RunDirectory) -> Unrefined:
+    """Read a tagged image and its CAMs.
+
+    Raises:
+        DataError: The image or its CAMs cannot be read, or do not belong together; the file is named.
+    """
+    id_, image = dataset.ids[index], dataset.image(index)
+    size = (image.shape[0], image.shape[1])
+    path = run.cams(id_)
+    cams = read_cams(path)
+    if cams.size != size:
+        raise DataError(
+            f"'{path}' belongs to an image of {cams.size}, but image '{id_}' has {size} pixels.",
+            remedy="Run localize on these images.",
+        )
+    if cams.present.max(initial=-1) >= dataset.classes.count:
+        raise DataError(
+            f"'{path}' names class {cams.present.max()}, expected 0 .. {dataset.classes.count - 1}.",
+            remedy="Run localize on this data set.",
+        )
+    return Unrefined(id_, image, cams)
+
+
+def cams_key(run: RunDirectory) -> str:
+    """Return the stage key of the CAMs that a run holds.
+
+    Raises:
+        DataError: The run has no CAMs.
+    """
+    stage = run.stage("cams")
+    if not stage.key:
+        raise DataError(f"there are no CAMs in '{stage.folder}'.", remedy="Run localize first.")
+    return stage.key
