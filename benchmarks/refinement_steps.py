@@ -58,7 +58,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/later_stages"))
     parser.add_argument("--result", type=Path, default=RESULT)
     options = parser.parse_args()
-    recipe = apply_overrides(load_recipe(options.recipe), options.set)
+    alone = {"baseline": False, "fully_supervised": False}
+    recipe = replace(apply_overrides(load_recipe(options.recipe), options.set), evaluation=alone)
     rows: list[Row] = []
     for data_set in options.worlds if options.data is None else [options.data.name]:
         chosen = replace(recipe, data={"world_seed": data_set}) if options.data is None else recipe
