@@ -61,7 +61,7 @@ def test_setting_names_exist() -> None:
     unknown = []
     for page in PAGES:
         for name in re.findall(
-            rf"\b(?:{SECTIONS})\.[a-z_.]+[a-z](?:\.\*)?(?=[`=\s])", page.read_text(encoding="utf-8")
+            rf"(?<!ktse\.)\b(?:{SECTIONS})\.[a-z_.]+[a-z](?:\.\*)?(?=[`=\s])", page.read_text(encoding="utf-8")
         ):
             if name not in known and name.removesuffix(".*") not in sections:
                 unknown.append((page.name, name))
@@ -132,11 +132,11 @@ ORIGIN = {"command": "ktse run demo", "commit": "0123456789abcdef", "machine": {
 
 
 def test_result_becomes_a_table(result_tables: ModuleType) -> None:
-    rows = {"before": {"alone": 2.06, "kept": 0.5}, "after": {"alone": None}}
+    rows = {"before": {"alone": 2.064, "kept": 20.46}, "after": {"alone": None}}
     assert result_tables.lines_of({**ORIGIN, "rows": rows, "protocol": {"split": "train"}}) == [
         "|  | alone | kept |",
         "| --- | --- | --- |",
-        "| before | 2.1 | 0.5 |",
+        "| before | 2.06 | 20.5 |",
         "| after | – | – |",
         "",
         "split train. Made by `ktse run demo`; commit 0123456789; cores 2.",
@@ -147,15 +147,43 @@ def test_plain_values_become_a_table(result_tables: ModuleType) -> None:
     assert "| all | 0.984 |" in result_tables.lines_of({**ORIGIN, "value": {"all": 0.984}})
 
 
-def test_scores_become_a_table_for_each_kind(result_tables: ModuleType) -> None:
-    def seeds(miou: float, source: str = "masks", bound: float | None = None) -> dict[str, Any]:
-        shares = {"over_expansion": 20.0, "under_activation": 10.0, "fully_supervised": bound}
-        return {"stage": "seeds", "miou": miou, **shares, "protocol": {"threshold_source": source}}
+def test_cases_become_the_columns_of_a_table(result_tables: ModuleType) -> None:
+    cases = {"small": {"ours": {"seconds": [0.5, 0.4, 0.7], "error": 1e-13}}, "large": {"ours": {"seconds": [2, 2, 2]}}}
+    result = {
+        **ORIGIN,
+        "size": [375, 500],
+        "asked for": {"error": 1e-5},
+        "cases": cases,
+        "GPU": {"device": "one", "small": {"seconds": 30.0}},
+    }
+    assert result_tables.lines_of(result) == [
+        "| cases | small | large |",
+        "| --- | --- | --- |",
+        "| ours: seconds | 0.5 (0.4 … 0.7) | 2 |",
+        "| ours: error | 1e-13 | – |",
+        "",
+        "| GPU: device one | small |",
+        "| --- | --- |",
+        "| seconds | 30.0 |",
+        "",
+        "size: 375, 500; asked for: error 1e-05. Made by `ktse run demo`; commit 0123456789; cores 2.",
+    ]
 
+
+def score(
+    stage: str, miou: float, bound: float | None = None, trusted: float | None = None, **protocol: Any
+) -> dict[str, Any]:
+    shares = {"over_expansion": 20.0, "under_activation": 10.0, "fully_supervised": bound}
+    trust = {"trusted_accuracy": trusted, "trusted_share": None if trusted is None else 50.0}
+    return {"stage": stage, "miou": miou, **shares, **trust, "protocol": {"threshold_source": "fixed", **protocol}}
+
+
+def test_scores_become_a_table_for_each_kind(result_tables: ModuleType) -> None:
+    on_masks = {"threshold_source": "masks"}
     rows = [
-        {"row": "base", "world": 1, "scores": [seeds(40.0), seeds(30.0, "fixed", bound=70.0)]},
-        {"row": "base", "world": 2, "scores": [seeds(42.0)]},
-        {"row": "all", "world": 2, "scores": [seeds(50.0)]},
+        {"row": "base", "world": 1, "scores": [score("seeds", 40.0, **on_masks), score("seeds", 30.0, bound=70.0)]},
+        {"row": "base", "world": 2, "scores": [score("seeds", 42.0, **on_masks)]},
+        {"row": "all", "world": 2, "scores": [score("seeds", 50.0, **on_masks)]},
     ]
     assert result_tables.lines_of({**ORIGIN, "rows": rows})[:9] == [
         "| seeds, threshold chosen on these masks | data set 1 | data set 2 | mean mIoU | mean over | mean under |",
@@ -167,6 +195,55 @@ def test_scores_become_a_table_for_each_kind(result_tables: ModuleType) -> None:
         "| --- | --- | --- | --- | --- |",
         "| base | 30.0 | 30.0 | 20.0 | 10.0 |",
         "| fully supervised | 70.0 | 70.0 | – | – |",
+    ]
+
+
+def test_refinement_says_what_of_it_is_trusted(result_tables: ModuleType) -> None:
+    """IR labels leave pixels out, so that they have no mIoU; label maps between the steps are told apart by these."""
+    rows = [
+        {"row": "PAR", "world": "mine", "scores": [score("masks", 40.0)]},
+        {
+            "row": "IRN + CRF",
+            "world": "mine",
+            "scores": [
+                score("ir_labels", 77.0, trusted=90.0),
+                score("steps", 44.0, refinement=["irn"]),
+                score("masks", 46.0, trusted=80.0),
+            ],
+        },
+    ]
+    assert result_tables.lines_of({**ORIGIN, "rows": rows})[:12] == [
+        "| masks | data set mine | mean mIoU | mean over | mean under | mean trusted correct | mean trusted share |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| PAR | 40.0 | 40.0 | 20.0 | 10.0 | – | – |",
+        "| IRN + CRF | 46.0 | 46.0 | 20.0 | 10.0 | 80.0 | 50.0 |",
+        "",
+        "| IR labels, precision | data set mine | mean precision | mean coverage |",
+        "| --- | --- | --- | --- |",
+        "| IRN + CRF | 90.0 | 90.0 | 50.0 |",
+        "",
+        "| after IRN | data set mine | mean mIoU | mean over | mean under |",
+        "| --- | --- | --- | --- | --- |",
+        "| IRN + CRF | 44.0 | 44.0 | 20.0 | 10.0 |",
+    ]
+
+
+def test_each_way_of_training_has_its_bound_and_rows_have_their_shares(result_tables: ModuleType) -> None:
+    rows = [
+        {"row": "one", "world": 1, "share, %": 50.0, "scores": [score("predictions", 30.0, bound=60.0, networks=1)]},
+        {"row": "two", "world": 1, "share, %": 60.0, "scores": [score("predictions", 42.0, bound=70.0, networks=2)]},
+    ]
+    lines = [line for line in result_tables.lines_of({**ORIGIN, "rows": rows}) if "---" not in line]
+    assert lines[:9] == [
+        "| predictions | data set 1 | mean mIoU | mean over | mean under |",
+        "| one | 30.0 | 30.0 | 20.0 | 10.0 |",
+        "| two | 42.0 | 42.0 | 20.0 | 10.0 |",
+        "| fully supervised | 60.0 | 60.0 | – | – |",
+        "| fully supervised, co-training | 70.0 | 70.0 | – | – |",
+        "",
+        "| share, % | data set 1 | mean |",
+        "| one | 50.0 | 50.0 |",
+        "| two | 60.0 | 60.0 |",
     ]
 
 
