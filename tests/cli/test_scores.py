@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from ktse.cli.scores import scores_table, show_scores
+from ktse.cli.scores import placing_table, scores_table, show_placing, show_scores
+from ktse.config import Recipe
 from ktse.evaluation.protocol import Protocol
+from ktse.evaluation.published import place, published_table
 from ktse.evaluation.score import Score
 
 PROTOCOL = Protocol(dataset="mine", split="val", images=2, threshold=0.3, threshold_source="fixed")
@@ -66,3 +68,34 @@ def test_report_is_named_when_it_is_there(tmp_path: Path, capsys: pytest.Capture
         "nothing was scored: the data have no true masks.",
         f"report: {tmp_path / 'report.html'}",
     ]
+
+
+def test_run_stands_among_the_rows_of_the_paper(capsys: pytest.CaptureFixture[str]) -> None:
+    """77.5 % is above everything in the table; it is marked, since the data are others."""
+    predictions = Score(stage="predictions", class_names=("cat",), matrix=SEEDS.matrix, protocol=PROTOCOL)
+    show_placing(place(published_table("table3"), [predictions], Recipe(name="mine")))
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert (
+        lines[1]
+        == "table3 of the paper: Segmentation of VOC, ResNet backbone. mIoU in percent on VOC 2012; the best first."
+    )
+    assert lines[2].split() == ["method", "sup", "Val", "(val)", "Test", "(test)"]
+    assert lines[3].split() == [">", "mine", "I", "77.5*"]
+    assert lines[4].split() == ["KTSE", "(the", "paper)", "I", "73.0", "72.9"]
+    assert lines[5].split() == ["OCR", "[15]", "CVPR23", "I", "72.7", "72.0"]
+    assert lines[-4:-1] == [
+        "> mine, Val: mine val, 2 images; threshold 0.3 fixed",
+        "* not as in the paper: Val: data mine, in the paper VOC 2012",
+        "* not as in the paper: Val: 2 images, in the paper 1,449",
+    ]
+    assert lines[-1].startswith("The test split")
+
+
+def test_as_published_has_no_mark_and_a_dash_stays_a_dash() -> None:
+    protocol = Protocol(dataset="VOC 2012", split="train", images=1464, threshold=0.3, threshold_source="masks")
+    seeds = replace(SEEDS, protocol=protocol)
+    table = placing_table(place(published_table("table1"), [seeds], Recipe(name="mine")))
+    assert [str(column.header) for column in table.columns] == ["", "method", "", "Seed (train)", "w/ IRN (train)"]
+    cells = [list(column.cells) for column in table.columns]
+    assert [column[0] for column in cells] == [">", "mine", "", "77.5", ""]
+    assert cells[4][cells[1].index(r"FPR \[6]")] == "-"

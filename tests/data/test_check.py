@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from ktse.config import DataSettings
-from ktse.data.check import check, check_files, check_tags
+from ktse.data.check import check
+from ktse.data.check_files import check_files
+from ktse.data.check_tags import check_tags
 from ktse.data.image_io import write_label_map
 from ktse.errors import DataError
 
@@ -32,7 +34,7 @@ def photos(tmp_path: Path) -> Path:
     (tmp_path / "val.csv").write_text("image,tags\n" + "".join(rows[8:]))
     for index in range(10):
         Image.fromarray(textured(index)).save(tmp_path / "images" / f"{index}.png")
-        write_label_map(tmp_path / "masks" / f"{index}.png", np.ones((6, 8), dtype=int))
+        write_label_map(tmp_path / "masks" / f"{index}.png", np.full((6, 8), 1 if index % 2 else 2))
     return tmp_path
 
 
@@ -50,9 +52,10 @@ def test_a_sound_folder_has_no_findings(photos: Path) -> None:
         ([[1, 0], [1, 0], [0, 1], [0, 1], [0, 0]], "warning", "images without a tag", ("image4",)),
         ([[1, 0], [1, 1], [1, 1]], "warning", "classes in every image or nearly", ("class0",)),
         ([[1, 0], [1, 0], [0, 0]], "warning", "classes without any image", ("class1",)),
+        ([[1, 0], [1, 0], [1, 0], [0, 1]] * 3, "warning", "fewer than 4 images", ("class1",)),
         ([[1, 0], [1, 0], [0, 1]], "warning", "a single image, which has no partner", ("class1",)),
     ],
-    ids=["no tags", "untagged", "frequent", "absent", "single"],
+    ids=["no tags", "untagged", "frequent", "absent", "rare", "single"],
 )
 def test_faults_of_tags(array_dataset, tags: list[list[int]], severity: str, what: str, where: tuple[str, ...]) -> None:
     found = {finding.what: finding for finding in check_tags(array_dataset(tags))}
@@ -132,6 +135,7 @@ def test_a_picture_in_two_splits_is_found(photos: Path, save_image: Callable[...
 
 def test_tags_of_validation_are_not_learned_from(photos: Path) -> None:
     (photos / "val.csv").write_text("image,tags\n8.png,\n")
+    (photos / "masks" / "8.png").unlink()
     assert check(photos).findings == ()
     settings = DataSettings(kind="folder", train_split="val", val_split="train")
     assert [finding.what for finding in check(photos, settings=settings).errors] == ["split 'val': no image has a tag"]
@@ -147,7 +151,7 @@ def test_errors_come_first_and_json_holds_everything(photos: Path) -> None:
     broken(photos, "empty image")
     (photos / "train.csv").write_text("image,tags\n" + "".join(f"{index}.png,cat\n" for index in range(8)))
     report = check(photos)
-    assert [finding.severity for finding in report.findings] == ["error", "warning", "warning"]
+    assert [finding.severity for finding in report.findings] == ["error", "warning", "warning", "warning"]
     content = json.loads(json.dumps(report.to_json()))
     assert content["images"] == {"train": 8, "val": 2}
     assert [entry["what"] for entry in content["findings"]] == [finding.what for finding in report.findings]

@@ -90,9 +90,17 @@ def changed(change: Callable[[dict[str, Any]], Any]) -> Any:
         (changed(lambda c: c["annotations"][0].update(category_id=[1])), "not laid out as COCO"),
         (changed(lambda c: c["images"][0].update(file_name="../../secret.jpg")), "leads out"),
         (changed(lambda c: c["images"][0].update(file_name=content()["images"][1]["file_name"])), "share the id"),
+        (changed(lambda c: c["images"][0].update(id=10)), "one id"),
+        (changed(lambda c: c["categories"][0].update(id=3)), "one id"),
+        (changed(lambda c: c["images"][0].update(height=-6)), "-6 x 8 pixels"),
+        (changed(lambda c: c["images"][0].update(width=float("inf"))), "not laid out as COCO"),
+        (changed(lambda c: c.update(annotations=7)), "not laid out as COCO"),
         ([1, 2], "not laid out as COCO"),
     ],
-    ids=["no categories", "no size", "unknown image", "odd category", "escape", "image twice", "a list"],
+    ids=[
+        *("no categories", "no size", "unknown image", "odd category", "escape", "image twice", "id twice"),
+        *("category twice", "negative size", "infinite size", "no annotations", "a list"),
+    ],
 )
 def test_other_layouts_are_refused(root: Path, broken: Any, message: str) -> None:
     write(root, broken)
@@ -124,12 +132,67 @@ def test_masks_that_cannot_be_painted_are_named(root: Path) -> None:
         COCO14(root).mask(0)
 
 
+@pytest.mark.parametrize("without", [True, False])
+def test_images_without_objects(root: Path, without: bool) -> None:
+    dataset = COCO14(root, images_without_objects=without)
+    assert len(dataset) == 1 + without
+    assert dataset.ids[0] == "COCO_train2014_000000000020"
+    assert dataset.tags.sum() == 3
+    assert dataset.mask(0).any()
+    assert (dataset.image(0) == COCO14(root).image(0)).all()
+
+
+def test_rows_stay_together_when_images_are_left_out(root: Path) -> None:
+    write(root, changed(lambda c: [entry.update(image_id=10) for entry in c["annotations"]] and None))
+    dataset = COCO14(root, images_without_objects=False)
+    assert dataset.ids == ("COCO_train2014_000000000010",)
+    assert dataset.mask(0).tolist() == [[3, 3, 1, 1, 1, 1, 0, 0]] * 6
+
+
+def test_images_may_lie_in_a_folder_of_their_own(root: Path) -> None:
+    (root / "images").mkdir()
+    (root / "train2014").rename(root / "images" / "train2014")
+    assert COCO14(root).image(0).shape == (6, 8, 3)
+
+
+def test_names_of_2017(root: Path, save_image: Callable[..., Path]) -> None:
+    save_image(root / "train2017" / "000000000020.jpg")
+    images = [{"id": 20, "file_name": "000000000020.jpg", "height": 6, "width": 8}]
+    write(root, {**content(), "images": images}, "train2017")
+    assert COCO14(root, "train2017").ids == ("000000000020",)
+    assert len(COCO14(root, "train")) == 2  # of 2014
+    (root / "annotations" / "instances_train2014.json").unlink()
+    assert COCO14(root, "train").ids == ("000000000020",)
+
+
+def files_below(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file()}
+
+
+def test_masks_are_painted_once_and_kept(root: Path, tmp_path: Path) -> None:
+    before = files_below(root)
+    painted = COCO14(root).mask(0)
+    assert files_below(root) == before
+    cache = tmp_path / "cache"
+    first, again = (COCO14(root, mask_cache=cache) for _ in range(2))
+    assert (first.mask(0) == painted).all()
+    assert [path.name for path in files_below(cache)] == ["COCO_train2014_000000000020.png"]
+    assert (again.mask(0) == painted).all()
+    assert "_objects" not in vars(again)  # the outlines were not read
+
+
+def test_masks_of_other_annotations_are_not_taken(root: Path, tmp_path: Path) -> None:
+    COCO14(root, mask_cache=tmp_path / "cache").mask(0)
+    write(root, changed(lambda c: c["annotations"].pop(0) and None))
+    assert COCO14(root, mask_cache=tmp_path / "cache").mask(0).tolist() == [[0, 0, 1, 1, 1, 1, 0, 0]] * 6
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # pycocotools lags behind numpy
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_real_masks_are_those_of_pycocotools(shared_data: Path, split: str) -> None:
+def test_real_masks_are_those_of_pycocotools(shared_data: Path, tmp_path: Path, split: str) -> None:
     from pycocotools.coco import COCO
 
-    dataset = COCO14(shared_data / "coco_tiny", split)
+    dataset = COCO14(shared_data / "coco_tiny", split, mask_cache=tmp_path)
     assert dataset.classes == COCO_CLASSES
     assert len(dataset) == 50
     file = shared_data / "coco_tiny" / "annotations" / f"instances_{split}2017.json"
@@ -143,5 +206,7 @@ def test_real_masks_are_those_of_pycocotools(shared_data: Path, split: str) -> N
         for entry in annotations:
             if not entry["iscrowd"]:
                 expected = np.where(coco.annToMask(entry), labels[entry["category_id"]], expected)
-        assert (dataset.mask(index) == expected).all()
+        assert (dataset.mask(index) == expected).all()  # painted
+        assert (dataset.mask(index) == expected).all()  # from the cache
+    assert len(files_below(tmp_path)) == 50
     assert dataset.image(0).shape[:2] == dataset.mask(0).shape

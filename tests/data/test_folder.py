@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,6 +56,69 @@ def test_masks_are_found_by_id(root: Path) -> None:
         dataset.mask(1)
 
 
+def test_images_may_lie_anywhere_below_the_root(tmp_path: Path, save_image: Callable[..., Path]) -> None:
+    save_image(tmp_path / "2023" / "a.png", (1, 2, 3))
+    save_image(tmp_path / "images" / "b.png")
+    save_image(tmp_path / "images" / "deep" / "c.png")
+    (tmp_path / "train.csv").write_text("image;tags\n2023/a.png;cat\nimages/b.png;\ndeep\\c.png;dog,cat\n")
+    dataset = Folder(tmp_path)
+    assert dataset.ids == ("2023/a", "b", "deep/c")
+    assert dataset.file(0) == tmp_path / "2023" / "a.png"
+    assert dataset.image(0)[0, 0].tolist() == [1, 2, 3]
+    assert dataset.tags.tolist() == [[True, False], [False, False], [True, True]]
+
+
+def test_folders_of_classes(tmp_path: Path, save_image: Callable[..., Path]) -> None:
+    for name in ("train/cat/1", "train/cat/deep/2", "train/dog/1", "train/background/3", "val/dog/4", "val/bird/5"):
+        save_image(tmp_path / f"{name}.png")
+    train, val = Folder(tmp_path), Folder(tmp_path, "val")
+    assert train.classes.names == val.classes.names == ("bird", "cat", "dog")
+    assert train.ids == ("train/background/3", "train/cat/1", "train/cat/deep/2", "train/dog/1")
+    assert train.tags.astype(int).tolist() == [[0, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]]
+    assert val.image(0).shape == (6, 8, 3)
+
+
+@pytest.mark.parametrize("place", ["", "images/"], ids=["root", "images"])
+def test_folders_of_classes_without_splits(tmp_path: Path, save_image: Callable[..., Path], place: str) -> None:
+    for name in ("cat/1", "none/2"):
+        save_image(tmp_path / f"{place}{name}.png")
+    (tmp_path / "classes.txt").write_text("none\ncat\n")
+    write_label_map(tmp_path / "masks" / "cat" / "1.png", np.full((6, 8), 2))
+    dataset = Folder(tmp_path)
+    assert dataset.ids == ("cat/1", "none/2")
+    assert dataset.tags.tolist() == [[False, True], [True, False]]
+    assert (dataset.mask(0) == 2).all()
+
+
+def test_digits_in_names(tmp_path: Path, save_image: Callable[..., Path]) -> None:
+    for name in ("a [010]", "b [000]", "c [110]"):
+        save_image(tmp_path / "train" / f"{name}.png")
+    write_label_map(tmp_path / "masks" / "train" / "a [010].png", np.full((6, 8), 2))
+    dataset = Folder(tmp_path)
+    assert dataset.classes.names == ("class1", "class2", "class3")
+    assert dataset.tags.astype(int).tolist() == [[0, 1, 0], [0, 0, 0], [1, 1, 0]]
+    assert (dataset.mask(0) == 2).all()
+    (tmp_path / "classes.txt").write_text("x\ny\nz\n")
+    assert Folder(tmp_path).classes.names == ("x", "y", "z")
+
+
+def test_one_class_is_enough(tmp_path: Path, save_image: Callable[..., Path]) -> None:
+    save_image(tmp_path / "crack" / "1.png")
+    save_image(tmp_path / "background" / "2.png")
+    assert Folder(tmp_path).classes.names == ("crack",)
+    assert Folder(tmp_path).tags.tolist() == [[False], [True]]
+
+
+def test_tags_of_label_studio_find_images_by_their_own_name(tmp_path: Path, save_image: Callable[..., Path]) -> None:
+    save_image(tmp_path / "images" / "street 1.png")
+    task = {
+        "data": {"image": "/data/upload/7/0a1b2c3d-street%201.png"},
+        "annotations": [{"result": [{"type": "choices", "value": {"choices": ["cat"]}}]}],
+    }
+    (tmp_path / "train.json").write_text(json.dumps([task]))
+    assert Folder(tmp_path).ids == ("street 1",)
+
+
 def test_large_images_are_refused(root: Path) -> None:
     with pytest.raises(DataError, match="at most 47"):
         Folder(root, max_pixels=47).image(0)
@@ -75,6 +139,14 @@ def broken(root: Path, fault: str) -> None:
         case "no table at all":
             table.unlink()
             (root / "val.csv").unlink()
+        case "two tables":
+            (root / "train.json").write_text("{}")
+        case "escape by backslashes":
+            table.write_text("image,tags\n..\\secret.png,dog\n")
+        case "escape by drive":
+            table.write_text("image,tags\nC:/secret.png,dog\n")
+        case "endless name":
+            table.write_text(f"image,tags\n{'x' * 5000}.png,dog\n")
         case "empty table":
             table.write_text("")
         case "unknown tag":
@@ -100,9 +172,13 @@ def broken(root: Path, fault: str) -> None:
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("no images folder", "has no folder images/"),
-        ("no table", r"there is no .*train\.csv' for split 'train'.* Known are: 'val'"),
-        ("no table at all", r"Write train\.csv with the header image,tags"),
+        ("no images folder", "lists 2 image.s. that are not in .*photos': 'a.png', 'deep/b.png'"),
+        ("no table", r"there is no .*train\.csv' .*for split 'train'.* Known are: 'val'"),
+        ("no table at all", r"2 image.s. lie beside the folders of the classes, 'a.png' first.*write all tags"),
+        ("two tables", r"has 'train.csv' and 'train.json' for split 'train'\. Keep the one"),
+        ("escape by backslashes", r"train\.csv', line 2: image path '\.\./secret.png' leads out"),
+        ("escape by drive", r"train\.csv', line 2: image path 'C:/secret.png' leads out"),
+        ("endless name", r"lists 1 image.s. that are not in"),
         ("empty table", r"train\.csv' is empty"),
         ("unknown tag", r"train\.csv', line 2: unknown tag 'cat'. Did you mean 'cats'"),
         ("missing images", r"lists 5 image.s. that are not in .*: 'gone0.png', 'gone1.png', 'gone2.png' …"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from ktse.data.open import guess_settings, open_dataset
 from ktse.data.shapes import Shapes
 from ktse.data.voc import VOC12
 from ktse.errors import DataError
+from reference.voc_tree import add_image, make_sbd, make_voc
 
 
 @pytest.fixture
@@ -71,12 +73,54 @@ def test_max_images_is_a_fixed_subset_of_the_training_split(photos: Path) -> Non
     assert len(open_dataset(all_of_them, photos, "train")) == 20
 
 
+def test_settings_reach_voc(tmp_path: Path) -> None:
+    root, sbd = make_voc(tmp_path), make_sbd(tmp_path / "elsewhere")
+    changes = {"difficult": {"voc_difficult": False}, "masks": {"voc_tags": "masks"}, "sbd": {"sbd": str(sbd)}}
+    add_image(root, "2007_000039", [("cat", False)])
+    settings = {name: DataSettings.model_validate({"kind": "voc12", **change}) for name, change in changes.items()}
+    counts = {name: open_dataset(chosen, root, "train").tags.sum() for name, chosen in settings.items()}
+    assert counts == {"difficult": 2, "masks": 3, "sbd": 3}
+    assert open_dataset(settings["masks"], root, "train").tags[1].nonzero()[0].tolist() == [19]
+    assert len(open_dataset(settings["sbd"], root, "trainaug")) == 3
+    small = DataSettings(kind="voc12", max_pixels=10)
+    with pytest.raises(DataError, match="at most 10"):
+        open_dataset(small, root, "train").image(0)
+
+
+def test_settings_reach_coco(tmp_path: Path) -> None:
+    one = {"id": 1, "file_name": "1.jpg", "height": 2, "width": 2}
+    annotation = {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[0, 0, 2, 0, 2, 2]], "iscrowd": 0}
+    content = {
+        "images": [one, {**one, "id": 2, "file_name": "2.jpg"}],
+        "annotations": [annotation],
+        "categories": [{"id": 1, "name": "person"}],
+    }
+    (tmp_path / "annotations").mkdir()
+    for split in ("train2014", "val2014"):
+        (tmp_path / split).mkdir()
+        (tmp_path / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
+    settings = DataSettings(
+        kind="coco14",
+        train_split="train2014",
+        coco_images_without_objects=False,
+        mask_cache=str(tmp_path / "cache"),
+    )
+    train, val = (open_dataset(settings, tmp_path, split) for split in ("train2014", "val2014"))
+    assert (len(train), len(val)) == (1, 2)  # scores stay those of the whole split
+    train.mask(0)
+    assert len(list((tmp_path / "cache").rglob("1.png"))) == 1
+
+
 def test_layout_says_the_kind(photos: Path, tmp_path: Path) -> None:
     assert guess_settings(photos).kind == "folder"
     voc, coco = tmp_path / "voc", tmp_path / "coco"
     (voc / "ImageSets" / "Segmentation").mkdir(parents=True)
     assert (guess_settings(voc).kind, guess_settings(voc).train_split) == ("voc12", "train")
-    (voc / "ImageSets" / "Segmentation" / "trainaug.txt").touch()
+    (tmp_path / "sbd" / "cls").mkdir(parents=True)
+    assert guess_settings(voc).train_split == "trainaug"
+    (tmp_path / "sbd" / "cls").rmdir()
+    assert guess_settings(voc).train_split == "train"
+    (voc / "ImageSets" / "Segmentation" / "train_aug.txt").touch()
     assert guess_settings(voc).train_split == "trainaug"
     (coco / "annotations").mkdir(parents=True)
     (coco / "annotations" / "instances_train2014.json").touch()

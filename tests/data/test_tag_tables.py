@@ -31,7 +31,7 @@ def write(folder: Path, content: str | bytes) -> Path:
 )
 def test_every_way_to_write_tags(tmp_path: Path, row: str, tags: tuple[str, ...]) -> None:
     rows = read_csv_tags(write(tmp_path, f"image,tags\n{row}\n"))
-    assert [(entry.image, entry.tags, entry.line) for entry in rows] == [("a.jpg", tags, 2)]
+    assert [(entry.image, entry.tags, entry.place) for entry in rows] == [("a.jpg", tags, "line 2")]
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,12 @@ def test_every_way_to_write_tags(tmp_path: Path, row: str, tags: tuple[str, ...]
         "\ufeffimage,tags\na.jpg,cat\nb.jpg,dog",
         " Image , TAGS\na.jpg,cat\n,\nb.jpg,dog",
         "tags,note,image\ncat,;,a.jpg\ndog,,b.jpg",
+        "image;tags\na.jpg;cat\nb.jpg;dog",
+        "image|tags\na.jpg|cat\nb.jpg|dog",
+        "image\ttags\na.jpg\tcat\nb.jpg\tdog",
+        '"image";"tags"\n"a.jpg";"cat"\nb.jpg;dog',
     ],
-    ids=["windows", "byte order mark", "capitals", "other columns"],
+    ids=["windows", "byte order mark", "capitals", "other columns", "semicolons", "bars", "tabs", "quoted header"],
 )
 def test_every_way_to_write_the_table(tmp_path: Path, content: str) -> None:
     path = write(tmp_path, content)
@@ -68,6 +72,12 @@ def test_faults_are_named_with_file_and_line(tmp_path: Path, content: str | byte
         read_csv_tags(write(tmp_path, content))
     assert "train.csv" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("row", ["a.jpg;cat,dog", "a.jpg;cat|dog", "a.jpg;cat;dog"], ids=["comma", "bar", "cells"])
+def test_tags_in_columns_parted_by_semicolons(tmp_path: Path, row: str) -> None:
+    (entry,) = read_csv_tags(write(tmp_path, f"image;tags\n{row}\n"))
+    assert (entry.image, entry.tags) == ("a.jpg", ("cat", "dog"))
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

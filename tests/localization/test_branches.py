@@ -45,6 +45,7 @@ def test_rows_of_the_ablation(row: str) -> None:
         ("joint_foreground", {"pair", "joint", "labels", "paired_labels"}),
         ("global_alignment", {"erased"}),
         ("local_alignment", {"erased"}),
+        ("erased_classification", {"erased"}),
     ],
 )
 def test_each_loss_alone(term: str, branches: set[str]) -> None:

@@ -11,8 +11,9 @@ from ktse.config.localization import LossWeights
 from ktse.errors import InputError
 from ktse.localization.erasing import erase, join_pairs, paste_pairs
 from ktse.localization.task import KtseTask, arrangement, cam_activation, ktse_losses, ramp_at, settings_at
-from ktse.recipes.components import ROWS, weights_with
+from ktse.recipes.components import MGA_AND_RIVALS, ROWS, weights_with
 from ktse.types import LocalizerOutput, PairBatch
+from reference.losses_oracle import classification, global_alignment
 
 B, P, K, SIDE = 3, 2, 2, 16
 ANCHOR, PAIR, ERASED, JOINT = (B, SIDE), (P, SIDE), (B, SIDE), (P, 2 * SIDE)
@@ -34,7 +35,7 @@ class FakeLocalizer(nn.Module):
         self.shown.append(images.detach())
         cam = self.patches(images).to(self.dtype) * (SIDE / images.shape[2])
         self.cams.append(cam)
-        return LocalizerOutput(cam_with_background=cam, logits=cam[:, 1:].mean(dim=(2, 3)))
+        return LocalizerOutput(cam_with_background=cam, logits=cam[:, 1:].mean(dim=(2, 3)), gated=cam[:, 1:] ** 2)
 
     def freeze_normalization(self, frozen: bool) -> None:
         self.frozen.append(frozen)
@@ -85,6 +86,53 @@ def test_forward_passes_of_a_row(row: str, expected: list[tuple[int, int]]) -> N
     assert set(losses.terms) == {name for name, weight in weights.model_dump().items() if weight > 0}
 
 
+@pytest.mark.parametrize(
+    ("row", "terms"),
+    {
+        "base": set(),
+        "rigid-classification": {"erased_classification"},
+        "soft-gpp-feature": {"global_alignment"},
+        "ga": {"global_alignment"},
+        "ga-la": {"global_alignment", "local_alignment"},
+    }.items(),
+)
+def test_rows_of_the_rivals(row: str, terms: set[str]) -> None:
+    """Table 7: the anchor, and its erased copy where something is asked of it; a rival starts after the warm-up too."""
+    changes = {**MGA_AND_RIVALS[row], "weights": LossWeights(**MGA_AND_RIVALS[row]["weights"])}
+    task, localizer = task_with(**changes)
+    losses = task(batch(), epoch=2)
+    assert shown_sizes(localizer) == [ANCHOR, *([ERASED] if terms else [])]
+    assert set(losses.terms) == {"classification", *terms}
+    assert set(task(batch(), epoch=1).terms) == {"classification"}
+
+
+def test_rigid_classification_asks_the_erased_image_for_the_tags() -> None:
+    weights = LossWeights(**weights_with(()) | {"erased_classification": 2.0})
+    task, localizer = task_with(weights=weights)
+    losses = task(batch(), epoch=2)
+    anchor, erased = (cam[:, 1:].mean(dim=(2, 3)).detach().double().numpy() for cam in localizer.cams)
+    tags = batch().tags.numpy()
+    assert losses.terms["classification"].item() == pytest.approx(classification(anchor, tags), rel=1e-5)
+    assert losses.terms["erased_classification"].item() == pytest.approx(classification(erased, tags), rel=1e-5)
+    expected = classification(anchor, tags) + 2 * classification(erased, tags)
+    assert losses.total.item() == pytest.approx(expected, rel=1e-5)
+    through_anchor, through_erased = torch.autograd.grad(
+        losses.terms["erased_classification"], localizer.cams, allow_unused=True
+    )
+    assert through_anchor is None
+    pull = batch().tags - torch.sigmoid(localizer.cams[1][:, 1:].mean(dim=(2, 3)))
+    assert torch.equal(through_erased[:, 1:, 0, 0].sign(), -pull.sign()), "tagged classes go up, the others down"
+
+
+def test_soft_gpp_feature_is_global_alignment_of_the_gated_maps() -> None:
+    row = MGA_AND_RIVALS["soft-gpp-feature"]
+    task, localizer = task_with(**{**row, "weights": LossWeights(**row["weights"])})
+    losses = task(batch(), epoch=2)
+    anchor, erased = (cam[:, 1:].detach().double().numpy() ** 2 for cam in localizer.cams)
+    expected = global_alignment(anchor, erased, batch().tags.numpy(), norm="l1", over="all")
+    assert losses.terms["global_alignment"].item() == pytest.approx(expected, rel=1e-4)
+
+
 @pytest.mark.parametrize(("epoch", "forwards"), [(0, 1), (1.99, 1), (2, 4), (11, 4)])
 def test_warm_up_sees_the_anchors_once(epoch: float, forwards: int) -> None:
     task, localizer = task_with()
@@ -123,7 +171,7 @@ def test_what_the_branches_are_shown() -> None:
 def test_total_is_the_weighted_sum() -> None:
     weights = LossWeights(classification=2, knowledge_transfer=0.5, background=0.25, global_alignment=3)
     losses = task_with(weights=weights)[0](batch(), epoch=2)
-    expected = sum(weight * losses.terms[name].item() for name, weight in weights.model_dump().items())
+    expected = sum(weight * losses.terms[name].item() for name, weight in weights.model_dump().items() if weight)
     assert losses.total.item() == pytest.approx(expected, rel=1e-5)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ktse.config import LocalizationSettings
+from ktse.errors import InputError
 from ktse.localization.branches import needed_branches
 from ktse.localization.erasing import join_pairs, paste_pairs
 from ktse.localization.terms import (
@@ -220,6 +222,26 @@ def test_alignment_terms_come_one_by_one(term: str) -> None:
     settings = settings_with(weights=LocalizationSettings().weights.model_copy(update=others))
     step = needed_branches(settings, pairs=0)
     assert set(alignment_terms(flat(1), flat(2), FIRST, step, settings)) == {term}
+
+
+def test_global_alignment_of_the_gated_maps() -> None:
+    """GAP of the positive part is 3 for the anchor and 1 for its erased copy, of the CAM 1 and 2."""
+    anchor, erased = flat(1), flat(2)
+    settings = settings_with(weights=LocalizationSettings().weights.model_copy(update={"local_alignment": 0.0}))
+    step = needed_branches(settings, pairs=0)
+    gated = [replace(anchor, gated=torch.full((1, 2, 2, 2), 3.0)), replace(erased, gated=torch.ones(1, 2, 2, 2))]
+    of_cam = alignment_terms(*gated, torch.ones(1, 2), step, settings)
+    of_gated = alignment_terms(
+        *gated, torch.ones(1, 2), step, settings.model_copy(update={"global_alignment_of": "gated"})
+    )
+    assert of_cam["global_alignment"].item() == pytest.approx(1)
+    assert of_gated["global_alignment"].item() == pytest.approx(2)
+
+
+def test_gated_maps_have_to_be_there() -> None:
+    settings = settings_with(global_alignment_of="gated")
+    with pytest.raises(InputError, match=r"global_alignment_of.*got none"):
+        alignment_terms(flat(1), flat(2), FIRST, needed_branches(settings, pairs=0), settings)
 
 
 @pytest.mark.parametrize(("clip", "expected"), [(True, [0.0, 0.5, 1.5, 2.0]), (False, [-2.0, -1.0, 1.0, 2.0])])

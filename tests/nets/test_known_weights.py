@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ktse.errors import WeightsError
-from ktse.nets.known_weights import KNOWN_WEIGHTS, find_weights, weights_folder
+from ktse.nets.known_weights import KNOWN_WEIGHTS, find_weights, known_weights, weights_folder
 
 IMAGENET = "ilsvrc-cls_rna-a1_cls1000_ep-0001.params"
 
@@ -16,6 +16,13 @@ def test_every_entry_says_where_it_comes_from() -> None:
         assert entry.source.startswith("https://")
         assert Path(entry.file_name).name == entry.file_name
         assert entry.licence
+        assert entry.purpose
+        assert known_weights(entry.name) is entry
+
+
+def test_an_unknown_name_is_answered_with_near_ones() -> None:
+    with pytest.raises(WeightsError, match=r"known as 'ktse.mask'\. Did you mean 'ktse.masks'"):
+        known_weights("ktse.mask")
 
 
 def test_folder_is_set_by_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -39,7 +46,13 @@ def test_absent_known_weights_say_where_to_get_them(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("KTSE_WEIGHTS", str(tmp_path))
     with pytest.raises(WeightsError) as caught:
         find_weights("resnet38d.imagenet")
-    for part in (str(tmp_path / IMAGENET), "https://github.com/itijyou/ademxapp", "Apache-2.0", "give its path"):
+    for part in (
+        str(tmp_path / IMAGENET),
+        "https://github.com/itijyou/ademxapp",
+        "Apache-2.0",
+        "ktse weights pull",
+        "give its path",
+    ):
         assert part in str(caught.value)
 
 
@@ -51,5 +64,5 @@ def test_path_is_taken_as_it_is(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["resnet38d.imagnet", "nothing.pth", "."], ids=["typo", "no file", "folder"])
 def test_no_such_file(name: str) -> None:
-    with pytest.raises(WeightsError, match=r"resnet38d\.imagenet"):
+    with pytest.raises(WeightsError, match=r"(Did you mean|Known are).*resnet38d\.imagenet"):
         find_weights(name)

@@ -159,7 +159,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("fuzz") / "net.params"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=2100, deadline=None, database=None)
 @given(layout=st.sampled_from(LAYOUTS), mutations=st.lists(MUTATIONS, min_size=1, max_size=3))
 def test_mutated_files(scratch: Path, layout: str, mutations: list[tuple[str, int, bytes]]) -> None:
     """Either a clear error or arrays that account for the whole file; never memory beyond the file's size."""

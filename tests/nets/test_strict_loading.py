@@ -84,3 +84,15 @@ def test_prefix_is_taken_off_only_if_all_names_have_it() -> None:
 def test_entries_are_left_out_by_prefix() -> None:
     one = torch.ones(1)
     assert list(without({"fc.weight": one, "fc8.weight": one, "head.a": one}, ["fc.", "head."])) == ["fc8.weight"]
+
+
+def test_a_network_without_memory_gets_the_tensors_themselves() -> None:
+    with torch.device("meta"):
+        net = nn.Linear(2, 1)
+    state = {"weight": torch.ones(1, 2), "bias": torch.zeros(1)}
+    load_strictly(net, state, source="x")
+    assert net.weight.data_ptr() == state["weight"].data_ptr()
+    with torch.device("meta"):
+        other = nn.Linear(3, 1)
+    with pytest.raises(WeightsError, match=r"weight: \(1, 2\) instead of \(1, 3\)"):
+        load_strictly(other, state, source="x")

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ktse.errors import InputError, WeightsError
+from ktse.nets import timm_trunk
 from ktse.nets.timm_trunk import TimmTrunk, apply_full_dilation, build_timm_trunk
 from reference.weights_by_formula import tensor_of
 
@@ -151,6 +152,7 @@ def test_weights_of_timm_are_asked_for_only_then(monkeypatch: pytest.MonkeyPatch
         return create(name, **settings)
 
     monkeypatch.setattr(timm, "create_model", spy)
+    monkeypatch.setattr(timm_trunk, "pretrained_source", lambda name: {})
     build("test_resnet", output_stride=16)
     assert asked == [False]
     with pytest.raises(WeightsError, match=r"'test_resnet' .*no connection.*localization.trunk_weights=FILE"):

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import struct
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -88,6 +90,27 @@ def test_a_checkpoint_runs_no_code_and_holds_names(tmp_path: Path) -> None:
     torch.save([torch.ones(1)], path)
     with pytest.raises(WeightsError, match="holds a list, nothing by name"):
         read_checkpoint(path)
+
+
+def test_numbers_of_numpy_beside_the_tensors_are_harmless(tmp_path: Path) -> None:
+    best = {"miou": np.float64(73.0), "epoch": np.int64(3), "loss": np.float32(0.5)}
+    torch.save({"net_state_dict": {"network1": TENSORS}, **best}, tmp_path / "best.pth")
+    content = read_checkpoint(tmp_path / "best.pth")
+    assert_same(content["net_state_dict"]["network1"])
+    assert {name: content[name] for name in best} == best
+
+
+def test_an_archive_that_unpacks_to_more_than_itself_is_not_unpacked(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(100_000)}, tmp_path / "plain.pth")
+    with (
+        zipfile.ZipFile(tmp_path / "plain.pth") as plain,
+        zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as bomb,
+    ):
+        for name in plain.namelist():
+            bomb.writestr(name, plain.read(name))
+    assert read_weights(tmp_path / "plain.pth")["a"].shape == (100_000,)
+    with pytest.raises(WeightsError, match="unpacks to"):
+        read_weights(tmp_path / "bomb.pth")
 
 
 @pytest.mark.parametrize("ending", [".pth", ".safetensors", ".params"])

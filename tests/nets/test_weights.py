@@ -14,6 +14,8 @@ from ktse.nets import weights
         "load_published_irnet",
         "load_published_deeplab",
         "load_published_deeplab_pair",
+        "check_weights",
+        "pull",
     ],
 )
 def test_promised_loaders_are_here(name: str) -> None:

@@ -68,7 +68,7 @@ def _as_yaml(value: object) -> str:
 
 
 def _list() -> None:
-    """Print a table of all recipes."""
+    """Print a table of all recipes, with the first line of what each says of itself."""
     from rich.table import Table
 
     from ktse.recipes import all_recipes
@@ -76,5 +76,5 @@ def _list() -> None:
     table = Table("recipe", "reproduces", "published mIoU", "what it is", box=None, pad_edge=False)
     for name, recipe in all_recipes().items():
         published = "" if recipe.published_value is None else f"{recipe.published_value:.1f}"
-        table.add_row(name, recipe.reproduces or "", published, recipe.summary)
+        table.add_row(name, recipe.reproduces or "", published, recipe.summary.partition("\n")[0])
     say(table)

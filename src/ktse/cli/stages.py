@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from ktse.cli.console import say
+from ktse.cli.console import rank, say
 from ktse.cli.options import DataOption, RecipeOption, RunArgument, SetOption, chosen_recipe
-from ktse.cli.scores import show_scores
+from ktse.cli.scores import show_placing, show_scores
 
 train = typer.Typer(no_args_is_help=True, help="Train one of the two networks of a run.")
 
@@ -46,12 +47,30 @@ def refine(run: RunArgument, data: DataOption = None, recipe: RecipeOption = Non
     say(f"masks: {run / 'masks'}")
 
 
-def evaluate(run: RunArgument, data: DataOption = None, recipe: RecipeOption = None, changes: SetOption = None) -> None:
-    """Score seeds, pseudo masks and predictions of a run; every score says how it was made."""
+def evaluate(
+    run: RunArgument,
+    data: DataOption = None,
+    recipe: RecipeOption = None,
+    changes: SetOption = None,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="TABLE", help="Show the run among the rows of the paper: table1 ... table7."),
+    ] = None,
+) -> None:
+    """Score seeds, pseudo masks and predictions of a run; every score says how it was made.
+
+    Example: ktse evaluate runs/voc --data VOCdevkit/VOC2012 --against table3
+    """
     settings = chosen_recipe(recipe, changes, run=run)
+    from ktse.evaluation.published import place, published_table
+
+    table = None if against is None else published_table(against)  # before the scoring, which takes its time
     from ktse.pipeline import run_recipe
 
-    show_scores(run_recipe(settings, data=data, out=run, stages=["scores"]), run)
+    scores = run_recipe(settings, data=data, out=run, stages=["scores"])
+    show_scores(scores, run)
+    if table is not None and rank() == 0:
+        show_placing(place(table, scores, settings))
 
 
 def report(run: RunArgument, data: DataOption = None, recipe: RecipeOption = None, changes: SetOption = None) -> None:

@@ -33,6 +33,30 @@ class DataSettings(Section):
         unit="pixels",
         ge=1,
     )
+    sbd: str | None = setting(
+        None,
+        "folder of SBD, whose lists and masks complete VOC's; null looks for it in and beside the VOC folder",
+        f"{OURS}: no folder has to be made by hand",
+    )
+    voc_tags: Literal["xml", "masks"] = setting(
+        "xml",
+        "where tags of VOC come from: objects of the annotations, or labels of the masks",
+        f"{CODE}: REFERENCE 2.1",
+    )
+    voc_difficult: bool = setting(
+        True, "whether objects that VOC's annotations call difficult count as tags", f"{CODE}: REFERENCE 2.1"
+    )
+    coco_images_without_objects: bool = setting(
+        True,
+        "whether training images of COCO without annotations belong to the set, untagged: 82,783 images, else 82,081",
+        f"{OURS}: the whole of train2014; the paper says about 80,000; other splits always keep theirs, so that scores "
+        "stay comparable",
+    )
+    mask_cache: str | None = setting(
+        None,
+        "folder where label maps painted from COCO's annotations are kept as PNGs; null paints them each time",
+        f"{OURS}: nothing is written that nobody asked for",
+    )
     mean: tuple[float, float, float] = setting(
         (0.485, 0.456, 0.406), "mean of red, green, blue that is subtracted", f"{CODE}: ImageNet's (REFERENCE 2.1)"
     )

@@ -21,6 +21,9 @@ class LossWeights(Section):
     joint_foreground: float = setting(0.0125, "foreground part of L_ce on the joint image (SIE with SSR)", CODE, ge=0)
     global_alignment: float = setting(1.0, "L_global (MGA)", f"{PAPER} Eq. 10", ge=0)
     local_alignment: float = setting(1.0, "L_local (MGA)", f"{PAPER} Eq. 10", ge=0)
+    erased_classification: float = setting(
+        0.0, "L_cls of the erased image (ACoL), a rival of MGA", f"{PAPER} Tab. 7: not part of the method", ge=0
+    )
 
 
 class LocalizationSettings(Section):
@@ -161,6 +164,11 @@ class LocalizationSettings(Section):
     )
     global_alignment_norm: Literal["l1", "signed"] = setting(
         "l1", "L_global is the absolute difference, or the signed one as Eq. 8 writes it", f"{CODE} (3.4 #16)"
+    )
+    global_alignment_of: Literal["cam", "gated"] = setting(
+        "cam",
+        "what L_global compares: the CAM, or the gated map of GPP (after AEFT), a rival of MGA",
+        f"{PAPER} Eq. 8; gated: Tab. 7",
     )
     local_alignment_region: Literal["kept", "all"] = setting(
         "kept", "cells in which L_local acts: those not erased, or all", f"{CODE} (3.4 #17)"

@@ -1,9 +1,9 @@
-"""A folder of one's own images with tags in CSV files."""
+"""A folder of one's own images, with tags from a file, from folders or from file names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,12 @@ from ktse.data.dataset import Dataset
 from ktse.data.faults import located
 from ktse.data.image_ids import image_id, path_below
 from ktse.data.image_io import MAX_PIXELS, read_image, read_mask
-from ktse.data.tag_tables import TaggedImage, has_tag_columns, read_csv_tags
-from ktse.errors import DataError, near_matches
+from ktse.data.tag_files import TaggedImage
+from ktse.data.tag_names import classes_of_digits
+from ktse.data.tag_sources import IMAGES, MASKS, TagSource, find_source, list_splits, read_source, tag_files
+from ktse.errors import DataError
+
+__all__ = ["Folder", "list_splits", "read_classes", "tag_files"]
 
 _NAMED_IN_ERRORS = 3  # examples that an error lists of many faults of one kind
 
@@ -23,17 +27,30 @@ _NAMED_IN_ERRORS = 3  # examples that an error lists of many faults of one kind
 class Folder(Dataset):
     """One split of a folder of images.
 
-        root/images/**      the images, in folders as you like
-        root/train.csv      image,tags: path below images/, then class names separated by ; | or ,
-        root/val.csv        the same for images to validate on; any other split likewise
-        root/classes.txt    optional: one class a line, in the order of the labels; else all tags of all splits, sorted
-        root/masks/ID.png   optional: label maps for scoring; ID is the image's path without ending
+    Tags from a file:
 
-    An image without tags is background only. Masks need `classes.txt`: without it their labels have no names.
+        root/images/**      the images, in folders as you like; or anywhere else below the root
+        root/train.csv      image,tags: path below images/ or the root, then class names separated by ; | or ,
+        root/val.csv        the same for images to validate on; any other split likewise
+
+    In place of a CSV file there may be `.json` or `.jsonl` (`{"image": path, "tags": [name]}`, or `{path: [name]}`),
+    an export of COCO or Label Studio (`.json`), or one of CVAT (`.xml`). Where no split has a file, tags are in
+
+        root/train/CLASS/** folders of classes, and `background` for images of none; or
+        root/train/**       names like `street [0110].png`, a digit for each class
+
+    and `root/images/` or the root itself stands for `root/train/` where no split has a folder. Besides, there may be
+
+        root/classes.txt    one class a line, in the order of the labels; else all tags of all splits, sorted
+        root/masks/ID.png   label maps for scoring; ID is the path of the image without ending, below images/ where
+                            it lies there, else below the root
+
+    An image without tags is background only. Masks need `classes.txt`, unless tags are digits: without it their labels
+    have no names.
 
     Args:
         root: The folder.
-        split: Name of a CSV file without its ending.
+        split: Name of a file of tags without its ending, or of a folder of images.
         max_pixels: Largest image that is read.
 
     Raises:
@@ -43,25 +60,28 @@ class Folder(Dataset):
     def __init__(self, root: Path | str, split: str = "train", *, max_pixels: int = MAX_PIXELS) -> None:
         self._root = Path(root)
         self._max_pixels = max_pixels
-        table = _find_table(self._root, split)
-        rows = read_csv_tags(table)
-        self._files = [_path_of(row, table) for row in rows]
-        ids = [image_id(str(file)) for file in self._files]
-        _check_unique(ids, rows, table)
-        _check_present(self._root / "images", self._files, table)
+        source = find_source(self._root, split)
         classes = read_classes(self._root)
+        rows = read_source(source, classes)
+        self._files = _find_files(self._root, source, rows)
+        ids = [image_id(str(_below_images(file))) for file in self._files]
+        _check_unique(ids, rows, source.place)
         super().__init__(
             name=self._root.resolve().name,
             split=split,
             classes=classes,
             ids=ids,
-            tags=_tags(rows, classes, table),
+            tags=_tags(rows, classes, source.place),
             has_masks=any(self._mask_path(id_).is_file() for id_ in ids),
         )
 
+    def file(self, index: int) -> Path:
+        """Return the file of image `index`."""
+        return self._root / self._files[index]
+
     def image(self, index: int) -> NDArray[np.uint8]:
         """Read image `index`: (H, W, 3) uint8, RGB."""
-        return read_image(self._root / "images" / self._files[index], max_pixels=self._max_pixels)
+        return read_image(self.file(index), max_pixels=self._max_pixels)
 
     def mask(self, index: int) -> NDArray[np.integer[Any]] | None:
         """Read the label map of image `index`: (H, W), None where there is none."""
@@ -69,16 +89,11 @@ class Folder(Dataset):
         return read_mask(path, self.classes, max_pixels=self._max_pixels) if path.is_file() else None
 
     def _mask_path(self, id_: str) -> Path:
-        return self._root / "masks" / f"{id_}.png"
-
-
-def list_splits(root: Path) -> list[str]:
-    """Return the splits of a folder: the names of its CSV files with tags."""
-    return sorted(path.stem for path in root.glob("*.csv") if has_tag_columns(path))
+        return self._root / MASKS / f"{id_}.png"
 
 
 def read_classes(root: Path) -> Classes:
-    """Return the classes of a folder: those of `classes.txt`, else the tags of all its splits, sorted.
+    """Return the classes of a folder: those of `classes.txt`, else class1 .. classK of file names, else all tags.
 
     Raises:
         DataError: No class is to be had, or masks are there without `classes.txt`.
@@ -90,64 +105,91 @@ def read_classes(root: Path) -> Classes:
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"'{listed}' cannot be read: {error}.", remedy="Save it in UTF-8.") from None
         return Classes(tuple(line.strip() for line in lines if line.strip()))
-    if (root / "masks").is_dir():
+    sources = [find_source(root, split) for split in list_splits(root)]
+    if sources[0].kind == "names":
+        return classes_of_digits(sources[0].images)
+    if (root / MASKS).is_dir():
         raise DataError(
             f"'{root}' has masks but no classes.txt: their labels have no names.",
             remedy="Write classes.txt with one class a line, label 1 first.",
         )
-    tables = (read_csv_tags(root / f"{split}.csv") for split in list_splits(root))
-    return Classes(tuple(sorted({tag for rows in tables for row in rows for tag in row.tags})))
+    rows = (row for source in sources for row in read_source(source, None))
+    return Classes(tuple(sorted({tag for row in rows for tag in row.tags})))
 
 
-def _find_table(root: Path, split: str) -> Path:
-    if not root.is_dir():
-        raise DataError(f"there is no folder '{root}'.", remedy="Give the folder that holds images/ and train.csv.")
-    if not (root / "images").is_dir():
-        raise DataError(f"'{root}' has no folder images/.", remedy="Move the images into it.")
-    table = root / f"{split}.csv"
-    if not table.is_file():
-        known = [path.stem for path in root.glob("*.csv")]
-        remedy = near_matches(split, known) if known else f"Write {table.name} with the header image,tags."
-        raise DataError(f"there is no '{table}' for split '{split}'.", remedy=remedy)
-    return table
+def _find_files(root: Path, source: TagSource, rows: Sequence[TaggedImage]) -> list[PurePosixPath]:
+    """Return the files of the images below the root.
+
+    Raises:
+        DataError: A path leads out of the root, or there is no file at it.
+    """
+    if source.kind != "file":
+        place = PurePosixPath(source.place.relative_to(root).as_posix())
+        return [place / row.image for row in rows]
+    files: list[PurePosixPath] = []
+    missing: list[str] = []
+    for row in rows:
+        try:
+            file = _find_file(root, row)
+        except DataError as error:
+            raise located(f"'{source.place}', {row.place}", error) from None
+        if file is None:
+            missing.append(row.image)
+        else:
+            files.append(file)
+    if missing:
+        examples = ", ".join(f"'{name}'" for name in missing[:_NAMED_IN_ERRORS])
+        folder = root / IMAGES if (root / IMAGES).is_dir() else root
+        raise DataError(
+            f"'{source.place}' lists {len(missing)} image(s) that are not in '{folder}': {examples}"
+            f"{' …' if len(missing) > _NAMED_IN_ERRORS else ''}.",
+            remedy="Give paths below images/ or the root, with their ending.",
+        )
+    return files
 
 
-def _path_of(row: TaggedImage, table: Path) -> Path:
+def _find_file(root: Path, row: TaggedImage) -> PurePosixPath | None:
+    """Return the first file at the paths of an image, each looked for in `images/` and in the root."""
+    for name in (row.image, *row.elsewhere):
+        path = path_below(name)
+        if PureWindowsPath(name).drive:
+            raise DataError(f"image path '{name}' leads out of the data set.", remedy="Give paths below the root.")
+        for written in dict.fromkeys([path, PurePosixPath(*PureWindowsPath(name).parts)]):
+            path = path_below(str(written))  # with the \ of Windows, .. may show up only now
+            for candidate in (IMAGES / path, path):
+                if _is_file(root / candidate):
+                    return candidate
+    return None
+
+
+def _is_file(path: Path) -> bool:
     try:
-        return Path(path_below(row.image))
-    except DataError as error:
-        raise located(f"'{table}', line {row.line}", error) from None
+        return path.is_file()
+    except OSError:  # a name that is too long
+        return False
 
 
-def _check_unique(ids: Sequence[str], rows: Sequence[TaggedImage], table: Path) -> None:
+def _below_images(file: PurePosixPath) -> PurePosixPath:
+    return file.relative_to(IMAGES) if file.is_relative_to(IMAGES) else file
+
+
+def _check_unique(ids: Sequence[str], rows: Sequence[TaggedImage], place: Path) -> None:
     first: dict[str, TaggedImage] = {}
     for id_, row in zip(ids, rows, strict=True):
         other = first.setdefault(id_, row)
         if other is not row:
             raise DataError(
-                f"'{table}': '{other.image}' (line {other.line}) and '{row.image}' (line {row.line}) "
-                f"share the id '{id_}'.",
+                f"'{place}': '{other.image}' ({other.place}) and '{row.image}' ({row.place}) share the id '{id_}'.",
                 remedy="List each image once, and rename one of two that differ in their ending only.",
             )
 
 
-def _check_present(folder: Path, files: Iterable[Path], table: Path) -> None:
-    missing = [str(file) for file in files if not (folder / file).is_file()]
-    if missing:
-        examples = ", ".join(f"'{name}'" for name in missing[:_NAMED_IN_ERRORS])
-        raise DataError(
-            f"'{table}' lists {len(missing)} image(s) that are not in '{folder}': {examples}"
-            f"{' …' if len(missing) > _NAMED_IN_ERRORS else ''}.",
-            remedy="Give paths below images/, with their ending.",
-        )
-
-
-def _tags(rows: Sequence[TaggedImage], classes: Classes, table: Path) -> NDArray[np.bool_]:
+def _tags(rows: Sequence[TaggedImage], classes: Classes, place: Path) -> NDArray[np.bool_]:
     tags = np.zeros((len(rows), classes.count), dtype=np.bool_)
     for index, row in enumerate(rows):
         for name in row.tags:
             try:
                 tags[index, classes.index(name)] = True
             except DataError as error:
-                raise located(f"'{table}', line {row.line}", error) from None
+                raise located(f"'{place}', {row.place}", error) from None
     return tags

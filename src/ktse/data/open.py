@@ -13,6 +13,7 @@ from ktse.data.dataset import Dataset
 from ktse.data.folder import Folder, list_splits
 from ktse.data.shapes import Shapes
 from ktse.data.voc import VOC12
+from ktse.data.voc_splits import TRAINAUG, has_trainaug
 from ktse.errors import DataError
 
 _SUBSET_KEY: Final = 0  # constant, so that every run of every recipe looks at the same images
@@ -63,9 +64,8 @@ def guess_settings(path: Path) -> DataSettings:
         >>> guess_settings(Path("my-photos")).kind
         'folder'
     """
-    lists = path / "ImageSets" / "Segmentation"
-    if lists.is_dir():
-        return DataSettings(kind="voc12", train_split="trainaug" if (lists / "trainaug.txt").is_file() else "train")
+    if (path / "ImageSets" / "Segmentation").is_dir():
+        return DataSettings(kind="voc12", train_split=TRAINAUG if has_trainaug(path) else "train")
     if any((path / "annotations").glob("instances_*.json")):
         return DataSettings(kind="coco14", train_split="train")
     return DataSettings(kind="folder", train_split="train")
@@ -83,6 +83,19 @@ def _open_whole(settings: DataSettings, path: Path | None, split: str) -> Datase
         case "folder":
             return Folder(path, split, max_pixels=settings.max_pixels)
         case "voc12":
-            return VOC12(path, split, max_pixels=settings.max_pixels)
+            return VOC12(
+                path,
+                split,
+                tags_from=settings.voc_tags,
+                difficult=settings.voc_difficult,
+                sbd=settings.sbd,
+                max_pixels=settings.max_pixels,
+            )
         case "coco14":
-            return COCO14(path, split, max_pixels=settings.max_pixels)
+            return COCO14(
+                path,
+                split,
+                images_without_objects=settings.coco_images_without_objects or split != settings.train_split,
+                mask_cache=settings.mask_cache,
+                max_pixels=settings.max_pixels,
+            )

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import csv
-import re
+import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
+from ktse.data.tag_files import TaggedImage, read_tag_text, refuse_empty, split_tags
 from ktse.errors import DataError
 
-COLUMNS = ("image", "tags")
-_SEPARATOR = re.compile(r"[;|,]")
-
-
-@dataclass(frozen=True, slots=True)
-class TaggedImage:
-    """One row: an image and the names of its tags.
-
-    Attributes:
-        image: Path of the image below the image folder, as it is written.
-        tags: Names of its classes; none for an image of background only.
-        line: Where it is written, for errors.
-    """
-
-    image: str
-    tags: tuple[str, ...]
-    line: int
+COLUMNS: Final = ("image", "tags")
+_DELIMITERS: Final = ",;|\t"
+_HEADER_LENGTH: Final = 65536  # characters of which the header is found; other files have no line ends at all
 
 
 def read_csv_tags(path: Path) -> list[TaggedImage]:
     r"""Read a CSV file with the header `image,tags`; the tags of a cell are separated by `;`, `|` or `,`.
 
-    Tags may also stand in cells of their own (`a.jpg,cat,dog`). An empty cell is an image without tags.
+    Columns may be separated by `,`, `;`, `|` or tabs, whichever the header has. Tags may also stand in cells of their
+    own (`a.jpg,cat,dog`). An empty cell is an image without tags.
 
     Raises:
         DataError: The file is missing, empty, has no such header or a row without image; file and line are named.
@@ -46,31 +34,25 @@ def read_csv_tags(path: Path) -> list[TaggedImage]:
         [('a.jpg', ('cat', 'dog')), ('b.jpg', ())]
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(_rows(path, file))
-    except FileNotFoundError:
-        raise DataError(f"there is no file '{path}'.", remedy="Write it with the header image,tags.") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        return refuse_empty(path, list(_rows(path, read_tag_text(path))))
+    except csv.Error as error:
         raise DataError(f"'{path}' cannot be read: {error}.", remedy="Save it as CSV in UTF-8.") from None
-    if not rows:
-        raise DataError(f"'{path}' lists no image.", remedy="Add a row `image,tags` for each image.")
-    return rows
 
 
 def has_tag_columns(path: Path) -> bool:
     """Return whether a CSV file has the header of tags; other tables may lie beside it."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return set(COLUMNS) <= set(_header(csv.reader(file)))
+        with path.open(encoding="utf-8-sig") as file:
+            line = file.readline(_HEADER_LENGTH)
+        return set(COLUMNS) <= set(_header(_reader(line, _delimiter(line))))
     except (OSError, UnicodeDecodeError, csv.Error):
         return False
 
 
-def _rows(path: Path, lines: Iterator[str]) -> Iterator[TaggedImage]:
-    reader = csv.reader(lines)
+def _rows(path: Path, text: str) -> Iterator[TaggedImage]:
+    first_line = text[:_HEADER_LENGTH].partition("\n")[0]
+    reader = _reader(text, _delimiter(first_line))
     header = _header(reader)
-    if not header:
-        raise DataError(f"'{path}' is empty.", remedy="Write the header image,tags and a row for each image.")
     if not set(COLUMNS) <= set(header):
         raise DataError(
             f"'{path}' begins with '{','.join(header)}', expected the header 'image,tags'.",
@@ -86,8 +68,19 @@ def _rows(path: Path, lines: Iterator[str]) -> Iterator[TaggedImage]:
                 f"'{path}', line {reader.line_num}: no image is named.", remedy="Name it or remove the row."
             )
         last = len(cells) if tags_column == len(header) - 1 else tags_column + 1
-        words = (word.strip() for cell in cells[tags_column:last] for word in _SEPARATOR.split(cell))
-        yield TaggedImage(image, tuple(dict.fromkeys(word for word in words if word)), reader.line_num)
+        yield TaggedImage(image, split_tags(";".join(cells[tags_column:last])), f"line {reader.line_num}")
+
+
+def _reader(text: str, delimiter: str) -> Any:  # the type of csv's readers has no public name
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+
+
+def _delimiter(first_line: str) -> str:
+    """Return the sign that parts the columns: the one by which the header has both of them."""
+    for delimiter in _DELIMITERS:
+        if set(COLUMNS) <= {cell.strip().strip('"').lower() for cell in first_line.split(delimiter)}:
+            return delimiter
+    return _DELIMITERS[0]
 
 
 def _header(reader: Iterator[list[str]]) -> list[str]:

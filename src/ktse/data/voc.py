@@ -1,54 +1,75 @@
-"""PASCAL VOC 2012: lists of splits, tags from the XML annotations, palette label maps."""
+"""PASCAL VOC 2012, with the masks and images that SBD adds to it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-from xml.etree import ElementTree
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ktse.data.classes import VOC_CLASSES, Classes
+from ktse.data.classes import VOC_CLASSES
 from ktse.data.dataset import Dataset
-from ktse.data.faults import located
 from ktse.data.image_io import MAX_PIXELS, read_image, read_mask
-from ktse.errors import DataError, near_matches
+from ktse.data.sbd import find_sbd, read_sbd_mask, sbd_mask_path
+from ktse.data.voc_splits import TRAINAUG, read_split, trainaug_note
+from ktse.data.voc_tags import tags_from_annotations, tags_from_masks
+from ktse.errors import DataError
 
-_MASK_FOLDERS = ("SegmentationClassAug", "SegmentationClass")  # the first has VOC's own masks and those of SBD
+_MASK_FOLDERS: Final = ("SegmentationClass", "SegmentationClassAug")  # VOC's own first: SBD's have other outlines
+_UNANNOTATED: Final = "test"
+_SBD_SUFFIX: Final = ".mat"
 
 
 class VOC12(Dataset):
     """One split of VOC 2012.
 
-    The split is a list in `ImageSets/Segmentation/`; the tags of an image are the classes of all objects in its
-    `Annotations/ID.xml`, difficult ones included; masks are in `SegmentationClassAug` or `SegmentationClass`. The test
-    split has neither annotations nor masks: its tags are empty.
+    The split is a list in `ImageSets/Segmentation`; trainaug is made from the lists of SBD where its own is missing.
+    The mask of an image is that of `SegmentationClass`, else of `SegmentationClassAug`, else SBD's `cls/ID.mat`. The
+    test split has neither annotations nor masks: its tags are empty, and it serves to predict.
 
     Args:
         root: The folder `VOCdevkit/VOC2012`.
-        split: train, trainaug, val, test, or the name of any other list there.
+        split: train (1,464 images), trainaug (10,582), val (1,449), trainval, test, or any other list there.
+        tags_from: xml: the objects of `Annotations/ID.xml`; masks: the labels of the masks.
+        difficult: Whether objects count that the annotations call difficult.
+        sbd: Folder of SBD; when left out, it is looked for in and beside the root.
         max_pixels: Largest image that is read.
+
+    Attributes:
+        notes: What is unusual about the split without being wrong; for a person to read.
 
     Raises:
         DataError: A folder, a list or an annotation is missing or damaged; the file is named.
     """
 
-    def __init__(self, root: Path | str, split: str = "train", *, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self,
+        root: Path | str,
+        split: str = "train",
+        *,
+        tags_from: Literal["xml", "masks"] = "xml",
+        difficult: bool = True,
+        sbd: Path | str | None = None,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
         self._root = Path(root)
+        self._sbd = find_sbd(self._root, Path(sbd) if sbd else None)
         self._max_pixels = max_pixels
-        ids = _read_split(self._root / "ImageSets" / "Segmentation", split)
+        ids = read_split(self._root, split, self._sbd)
         if not (self._root / "JPEGImages").is_dir():
             raise DataError(f"there is no folder '{self._root / 'JPEGImages'}'.", remedy="Unpack the images there.")
-        super().__init__(
-            name="VOC 2012",
-            split=split,
-            classes=VOC_CLASSES,
-            ids=ids,
-            tags=_read_tags(self._root / "Annotations", ids, annotated=split != "test"),
-            has_masks=any(self._mask_path(id_) for id_ in ids),
-        )
+        if split == _UNANNOTATED or not ids:
+            tags = np.zeros((len(ids), VOC_CLASSES.count), dtype=np.bool_)
+        elif tags_from == "masks":
+            tags = tags_from_masks(ids, self._mask_of)
+        else:
+            tags = tags_from_annotations(self._root / "Annotations", ids, difficult=difficult)
+        masks = [path for path in map(self._mask_path, ids) if path]
+        note = trainaug_note(ids) if split == TRAINAUG else _truth_note(split, masks)
+        self.notes: tuple[str, ...] = (note,) if note else ()
+        super().__init__(name="VOC 2012", split=split, classes=VOC_CLASSES, ids=ids, tags=tags, has_masks=bool(masks))
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """Read image `index`: (H, W, 3) uint8, RGB."""
@@ -56,54 +77,26 @@ class VOC12(Dataset):
 
     def mask(self, index: int) -> NDArray[np.integer[Any]] | None:
         """Read the label map of image `index`: (H, W), None where there is none."""
-        path = self._mask_path(self.ids[index])
-        return None if path is None else read_mask(path, self.classes, max_pixels=self._max_pixels)
+        return self._mask_of(self.ids[index])
+
+    def _mask_of(self, id_: str) -> NDArray[np.integer[Any]] | None:
+        path = self._mask_path(id_)
+        if path is None:
+            return None
+        if path.suffix == _SBD_SUFFIX:
+            return read_sbd_mask(path, max_pixels=self._max_pixels)
+        return read_mask(path, VOC_CLASSES, max_pixels=self._max_pixels)
 
     def _mask_path(self, id_: str) -> Path | None:
-        candidates = (self._root / folder / f"{id_}.png" for folder in _MASK_FOLDERS)
+        candidates = [self._root / folder / f"{id_}.png" for folder in _MASK_FOLDERS]
+        if self._sbd:
+            candidates.append(sbd_mask_path(self._sbd, id_))
         return next((path for path in candidates if path.is_file()), None)
 
 
-def _read_split(folder: Path, split: str) -> list[str]:
-    """Read the ids of a split; of a line that gives paths (as lists of SBD do) the name of the first file."""
-    lists = {path.stem: path for path in folder.glob("*.txt")}
-    if not lists:
-        raise DataError(f"there are no lists in '{folder}'.", remedy="Give the folder VOCdevkit/VOC2012 as data.")
-    if split not in lists and split == "trainaug":
-        raise DataError(
-            f"the list '{folder / 'trainaug.txt'}' is missing: VOC comes without it, it is VOC train with SBD.",
-            remedy="Put the list of its 10,582 images there, or use data.train_split=train.",
-        )
-    if split not in lists:
-        raise DataError(f"VOC 2012 has no split '{split}'.", remedy=near_matches(split, lists))
-    lines = (line.split() for line in lists[split].read_text(encoding="utf-8", errors="replace").splitlines())
-    return [Path(words[0]).stem for words in lines if words]
-
-
-def _read_tags(folder: Path, ids: Iterable[str], *, annotated: bool) -> NDArray[np.bool_]:
-    if not annotated:
-        return np.zeros((len(list(ids)), VOC_CLASSES.count), dtype=np.bool_)
-    return np.array([_tags_of(folder / f"{id_}.xml", VOC_CLASSES) for id_ in ids], dtype=np.bool_)
-
-
-def _tags_of(path: Path, classes: Classes) -> NDArray[np.bool_]:
-    """Return (K,) bool, the classes of the objects in an annotation; parts of objects (heads, hands) have no say."""
-    try:
-        root = ElementTree.fromstring(path.read_bytes(), ElementTree.XMLParser(target=_NoDoctype()))  # noqa: S314
-        tags = np.zeros(classes.count, dtype=np.bool_)
-        for name in root.iterfind("object/name"):
-            tags[classes.index((name.text or "").strip())] = True
-    except FileNotFoundError:
-        raise DataError(f"there is no annotation '{path}'.", remedy="Unpack VOC's Annotations.") from None
-    except (OSError, ElementTree.ParseError) as error:
-        raise DataError(f"annotation '{path}' cannot be read: {error}.", remedy="Unpack it anew.") from None
-    except DataError as error:
-        raise located(f"annotation '{path}'", error) from None
-    return tags
-
-
-class _NoDoctype(ElementTree.TreeBuilder):
-    """Refuses a document type, and with it every entity that could expand without bound or fetch a file."""
-
-    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        raise DataError(f"it declares a document type '{name}', which VOC's files never do.", remedy="Do not trust it.")
+def _truth_note(split: str, masks: Sequence[Path]) -> str:
+    """Return a sentence where the truth of a split of VOC is not VOC's own."""
+    foreign = sum(path.suffix == _SBD_SUFFIX for path in masks)
+    if not foreign:
+        return ""
+    return f"{foreign} of {len(masks)} masks of {split} are SBD's, whose outlines are not VOC's: scores will differ."

@@ -8,7 +8,7 @@ from ktse.config import LocalizationSettings
 
 JOINT_CROSS_ENTROPY = frozenset({"joint_background", "joint_foreground"})
 ANCHOR_CROSS_ENTROPY = frozenset({"background", "foreground"})
-ALIGNMENT = frozenset({"global_alignment", "local_alignment"})
+OF_ERASED = frozenset({"global_alignment", "local_alignment", "erased_classification"})
 WITH_PAIRS = JOINT_CROSS_ENTROPY | {"knowledge_transfer"}
 
 
@@ -57,7 +57,7 @@ def needed_branches(settings: LocalizationSettings, *, pairs: int) -> Branches:
         terms=frozenset(terms),
         pair=paired_labels or paired_transfer,
         joint=bool(terms & WITH_PAIRS),
-        erased=bool(terms & ALIGNMENT),
+        erased=bool(terms & OF_ERASED),
         labels=bool(terms & (ANCHOR_CROSS_ENTROPY | JOINT_CROSS_ENTROPY)),
         paired_labels=paired_labels,
     )

@@ -179,7 +179,11 @@ class KtseTask(nn.Module):
         """Run the localizer; under mixed precision its output is taken back to float32, where the losses are made."""
         output: LocalizerOutput = self.localizer(images)
         dtype = torch.promote_types(output.logits.dtype, torch.float32)
-        return LocalizerOutput(cam_with_background=output.cam_with_background.to(dtype), logits=output.logits.to(dtype))
+        return LocalizerOutput(
+            cam_with_background=output.cam_with_background.to(dtype),
+            logits=output.logits.to(dtype),
+            gated=None if output.gated is None else output.gated.to(dtype),
+        )
 
     def _erase(self, batch: PairBatch, anchor: LocalizerOutput) -> Tensor:
         """Paint over the most striking part of the anchors."""

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from ktse.config import LocalizationSettings
+from ktse.errors import InputError
 from ktse.localization.branches import ANCHOR_CROSS_ENTROPY, JOINT_CROSS_ENTROPY, Branches
 from ktse.localization.erasing import kept_region
 from ktse.localization.pseudo_labels import is_padding
 from ktse.losses.alignment import global_alignment_loss, local_alignment_loss
+from ktse.losses.classification import classification_loss
 from ktse.losses.inter_class import inter_class_loss
 from ktse.losses.knowledge_transfer import knowledge_transfer_loss
 from ktse.losses.self_supervised import pseudo_label_loss
@@ -133,20 +135,28 @@ def inter_class_terms(anchor: LocalizerOutput, images: Tensor, tags: Tensor, set
 def alignment_terms(
     anchor: LocalizerOutput, erased: LocalizerOutput, tags: Tensor, step: Branches, settings: LocalizationSettings
 ) -> Terms:
-    """Compare the anchor with its erased copy: L_global and L_local (REFERENCE 3.4 #16, #17).
+    """Compare the anchor with its erased copy: L_global and L_local (REFERENCE 3.4 #16, #17), or a rival of Tab. 7.
+
+    The rivals: the rigid classification of ACoL asks the erased image itself for the tags; the soft GPP feature of
+    AEFT is L_global with the gated map in the CAM's place. The latter is an approximation: AEFT's own loss is another.
 
     Args:
         anchor: Of B images.
         erased: Of the same images, erased.
         tags: (B, K).
         step: Which losses are wanted.
-        settings: Norm, region, margin, reduction.
+        settings: What is compared, norm, region, margin, reduction.
+
+    Raises:
+        InputError: The gated maps are to be compared, and the localizer gives none.
     """
     terms: Terms = {}
+    if "erased_classification" in step.terms:
+        terms["erased_classification"] = classification_loss(erased.logits, tags)
     if "global_alignment" in step.terms:
         terms["global_alignment"] = global_alignment_loss(
-            anchor.cam,
-            erased.cam,
+            _compared(anchor, settings),
+            _compared(erased, settings),
             tags,
             norm=settings.global_alignment_norm,
             class_reduction=settings.class_reduction,
@@ -164,6 +174,18 @@ def alignment_terms(
             class_reduction=settings.class_reduction,
         )
     return terms
+
+
+def _compared(output: LocalizerOutput, settings: LocalizationSettings) -> Tensor:
+    """Return the maps (B, K, h, w) that L_global compares."""
+    if settings.global_alignment_of == "cam":
+        return output.cam
+    if output.gated is None:
+        raise InputError(
+            'localization.global_alignment_of = "gated" needs a localizer that gives its gated maps, got none.',
+            remedy="Return them as LocalizerOutput.gated, or compare the CAM.",
+        )
+    return output.gated
 
 
 def full_size_activation(output: LocalizerOutput, like: Tensor, settings: LocalizationSettings) -> Tensor:

@@ -30,6 +30,9 @@ def global_alignment_loss(
     Gradient reaches both sides. The paper writes the difference without a norm; the published code takes its absolute
     value, and divides by all K classes (REFERENCE 3.4 #16).
 
+    With the gated maps of GPP for F_a and F_m this stands for the "soft GPP feature" of the paper's Tab. 7. AEFT, which
+    that row is named after, trains with a triplet loss on this feature; nothing says what the row itself was made with.
+
     Args:
         anchor_cam: (B, K, h, w).
         erased_cam: (B, K, h', w').

@@ -18,7 +18,8 @@ def load_strictly(
     """Copy `state` into `net`: every entry of the network once, and nothing left over.
 
     Only the counters `num_batches_tracked` of batch normalisation may be absent: inference does not use them, and many
-    files lack them. Device and dtype stay those of the network, which is unchanged when an error is raised.
+    files lack them. Device and dtype stay those of the network, which is unchanged when an error is raised. A network
+    without memory (device `meta`) gets the tensors of `state` themselves.
 
     Args:
         net: The network.
@@ -53,7 +54,8 @@ def load_strictly(
             f"{source} does not fit the network: {'; '.join(faults)}.",
             remedy="Give the weights of this very architecture, width and number of classes.",
         )
-    net.load_state_dict({name: state.get(foreign_name(name), tensor) for name, tensor in own.items()})
+    complete = {name: state.get(foreign_name(name), tensor) for name, tensor in own.items()}
+    net.load_state_dict(complete, assign=all(tensor.is_meta for tensor in own.values()))
 
 
 def _misfit(name: str, given: object, own: Tensor) -> str:

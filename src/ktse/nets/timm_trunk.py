@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ktse.errors import InputError, WeightsError, near_matches
 from ktse.nets.strict_loading import load_strictly, without, without_prefix
+from ktse.nets.timm_cache import pretrained_source
 from ktse.nets.trunk import Trunk
 from ktse.nets.weight_files import read_weights
 
@@ -78,8 +79,9 @@ def build_timm_trunk(
 def _create(name: str, *, pretrained: bool, output_stride: int | None) -> Any:
     import timm
 
-    create = partial(timm.create_model, name, pretrained=pretrained, num_classes=0)
     try:
+        source = pretrained_source(name) if pretrained else {}
+        create = partial(timm.create_model, name, pretrained=pretrained, num_classes=0, **source)
         if output_stride is None:
             return create()
         try:

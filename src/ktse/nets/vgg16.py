@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import Tensor, hub, nn
 
 from ktse.errors import WeightsError
+from ktse.nets.download import offline_switch
 from ktse.nets.strict_loading import load_strictly, without, without_prefix
 from ktse.nets.trunk import Trunk
 from ktse.nets.weight_files import read_weights
@@ -72,8 +73,12 @@ def read_vgg16(weights: str | Path) -> dict[str, Tensor]:
         return without_prefix(read_weights(weights), "module.")
     from torchvision.models import VGG16_Weights
 
+    source = VGG16_Weights.IMAGENET1K_V1
+    cached = Path(hub.get_dir(), "checkpoints", Path(source.url).name)
     try:
-        return dict(VGG16_Weights.IMAGENET1K_V1.get_state_dict(check_hash=True, map_location="cpu", weights_only=True))
+        if (switch := offline_switch()) and not cached.is_file():
+            raise WeightsError(f"'{cached}' is not there, and downloads are switched off ({switch})")
+        return dict(source.get_state_dict(check_hash=True, map_location="cpu", weights_only=True))
     except Exception as error:  # no connection, another file than announced, a full disk: each library its own
         raise WeightsError(
             f"torchvision could not give its weights of 'vgg16' ({type(error).__name__}: {error}).",

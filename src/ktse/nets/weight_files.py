@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +17,9 @@ from ktse.nets.mxnet_params import read_mxnet_params
 
 WRAPPERS = ("state_dict", "model")
 """Names under which checkpoints commonly hold the tensors, beside other things."""
+
+MAX_BYTES = 8 * 2**30
+"""Largest archive of torch that is opened."""
 
 
 def read_weights(weights: str | Path) -> dict[str, Tensor]:
@@ -28,7 +33,7 @@ def read_weights(weights: str | Path) -> dict[str, Tensor]:
         WeightsError: No such file, an ending that is not known, a damaged file, or one that holds more than tensors.
     """
     path = find_weights(weights)
-    return _tensors(_content(path), path)
+    return tensors_of(_content(path), path)
 
 
 def read_checkpoint(weights: str | Path) -> dict[str, Any]:
@@ -64,7 +69,9 @@ def _content(path: Path) -> object:
             case ".params":
                 return {name: torch.from_numpy(array) for name, array in read_mxnet_params(path).items()}
             case ".pth" | ".pt":
-                return torch.load(path, map_location="cpu", weights_only=True)
+                _refuse_compressed(path)
+                with torch.serialization.safe_globals(_numbers_of_numpy()):
+                    return torch.load(path, map_location="cpu", weights_only=True)
     except WeightsError:
         raise
     except Exception as error:  # the readers raise whatever the damage leads them to
@@ -78,8 +85,12 @@ def _content(path: Path) -> object:
     )
 
 
-def _tensors(content: object, path: Path) -> dict[str, Tensor]:
-    """Return the tensors of what a file holds, taken out of a checkpoint's wrapping if there is one."""
+def tensors_of(content: object, path: Path) -> dict[str, Tensor]:
+    """Return the tensors of what a file holds, taken out of a checkpoint's wrapping if there is one.
+
+    Raises:
+        WeightsError: It holds other things.
+    """
     if isinstance(content, Mapping):
         inner = [content[wrapper] for wrapper in WRAPPERS if isinstance(content.get(wrapper), Mapping)]
         content = inner[0] if inner else content
@@ -89,3 +100,24 @@ def _tensors(content: object, path: Path) -> dict[str, Tensor]:
     raise WeightsError(
         f"the weights file '{path}' does not hold tensors by name.", remedy="Save a network's state_dict."
     )
+
+
+def _refuse_compressed(path: Path) -> None:
+    """Refuse an archive that unpacks to more than its own size: torch stores tensors as they are."""
+    if not zipfile.is_zipfile(path):
+        return
+    size = path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if size > MAX_BYTES or unpacked > size:
+        raise WeightsError(
+            f"'{path}' has {size} bytes and unpacks to {unpacked}; torch packs nothing, and {MAX_BYTES} is the limit.",
+            remedy="It is damaged or hostile: get it again.",
+        )
+
+
+def _numbers_of_numpy() -> list[Any]:
+    """Return what numpy's single numbers are made of: scores that trainings leave beside the tensors."""
+    scalar: Any = np.float64(0).__reduce__()[0]
+    kinds = [type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "?")]
+    return [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar"), np.dtype, *kinds]

@@ -52,3 +52,13 @@ def weights_with(components: Collection[str], full: LossWeights | None = None) -
         if set(component.split("+")) <= set(components):
             kept.update(terms)
     return {name: value if name in kept else 0.0 for name, value in (full or LossWeights()).model_dump().items()}
+
+
+MGA_AND_RIVALS: dict[str, dict[str, Any]] = {
+    "base": {"weights": weights_with(())},
+    "rigid-classification": {"weights": weights_with(()) | {"erased_classification": 1.0}},
+    "soft-gpp-feature": {"weights": weights_with(()) | {"global_alignment": 1.0}, "global_alignment_of": "gated"},
+    "ga": {"weights": weights_with(()) | {"global_alignment": 1.0}},
+    "ga-la": {"weights": weights_with(("MGA",))},
+}
+"""Rows of Tab. 7 in the paper's order, as settings of `localization`; the weights of the rivals are ours."""
