@@ -74,7 +74,7 @@ def check_files(datasets: Sequence[Dataset], *, track: Track = iter) -> list[Fin
 
 def _digest(image: NDArray[np.uint8]) -> bytes:
     digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=_DIGEST_BYTES)
-    digest.update(np.ascontiguousarray(image))
+    digest.update(np.ascontiguousarray(image).data)
     return digest.digest()
 
 
