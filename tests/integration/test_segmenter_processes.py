@@ -88,7 +88,7 @@ def test_two_processes_train_what_one_does_with_two_micro_batches(
 ) -> None:
     run = run_with_masks(tmp_path / "run")
     _, _, err = finish(
-        start("train", "segmenter", run.root, "--recipe", recipe_file(tmp_path, recipe), torchrun=2), timeout=120
+        start("train", "segmenter", run.root, "--recipe", recipe_file(tmp_path, recipe), torchrun=2), timeout=600
     )
     assert segmenter_file(run).is_file(), err[-2000:]
     assert max(differences(losses(run), whole)) <= 1e-4

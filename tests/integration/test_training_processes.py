@@ -33,7 +33,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         *CASES,
     ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, env=environment, capture_output=True, timeout=100, check=False)
+    subprocess.run(command, env=environment, capture_output=True, timeout=600, check=False)
     return root
 
 
