@@ -156,7 +156,7 @@ def measure(pair: tuple[Procedure, Procedure], images: list[NDArray[np.uint8]], 
 def on_gpu(labels: int, images: list[NDArray[np.uint8]], rounds: int) -> dict[str, object]:
     """Time our CRF on a GPU, from the image on the CPU to the result on the GPU, and compare it with the CPU's."""
     given = probabilities(labels)
-    there = given.cuda()
+    there = given.to("cuda")
     settings = {"iterations": ITERATIONS, "gaussian": GAUSSIAN, "bilateral": BILATERAL}
     difference, rates = 0.0, []
     for image in images:

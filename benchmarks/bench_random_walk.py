@@ -228,7 +228,7 @@ def measure_on_cuda(grid: tuple[int, int], rounds: int) -> dict[str, object]:
 
 def timed_on_cuda(walk: Walk, cams: Tensor, edge: Tensor, rounds: int, truth: Tensor) -> dict[str, object]:
     """Return seconds, peak memory and error of a way to walk on a CUDA device."""
-    cams, edge = cams.cuda(), edge.cuda()
+    cams, edge = cams.to("cuda"), edge.to("cuda")
     walk(cams, edge)
     torch.cuda.reset_peak_memory_stats()
     before, times = torch.cuda.memory_allocated(), []

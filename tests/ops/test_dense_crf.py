@@ -224,9 +224,9 @@ class TestProperties:
 @pytest.mark.parametrize(("height", "width", "labels"), [(8, 8, 2), (61, 47, 4), (120, 160, 21)])
 def test_the_same_on_a_gpu(height: int, width: int, labels: int, settings: dict[str, Any]) -> None:
     image, given = drawing(height, width), scores(labels, height, width)
-    refined = dense_crf(image, given.cuda(), **settings)
+    refined = dense_crf(image, given.to("cuda"), **settings)
     assert refined.is_cuda
-    assert torch.equal(refined, dense_crf(image, given.cuda(), **settings))
+    assert torch.equal(refined, dense_crf(image, given.to("cuda"), **settings))
     assert torch.allclose(refined.cpu(), dense_crf(image, given, **settings), atol=1e-4)
     there = dense_crfs(image, [given], **settings, device="cuda")[0]
     assert torch.allclose(there, refined.cpu(), atol=1e-5)

@@ -99,10 +99,10 @@ def test_points_too_far_apart(spread: float) -> None:
 @pytest.mark.parametrize(("dimension", "count", "spread"), [(2, 5000, 9.0), (5, 5000, 1.0), (5, 5000, 20.0)])
 def test_the_same_lattice_and_filter_on_a_gpu(dimension: int, count: int, spread: float) -> None:
     features = tensor(cloud(dimension, count, spread))
-    here, there = build_lattice(features), build_lattice(features.cuda())
+    here, there = build_lattice(features), build_lattice(features.to("cuda"))
     for name in ("corners", "weights", "order", "following"):
         assert torch.equal(getattr(there, name).cpu(), getattr(here, name)), name
     values = torch.rand(count, 7, generator=torch.Generator().manual_seed(0))
-    filtered = GaussianFilter(there)(values.cuda())
-    assert torch.equal(filtered, GaussianFilter(there)(values.cuda()))
+    filtered = GaussianFilter(there)(values.to("cuda"))
+    assert torch.equal(filtered, GaussianFilter(there)(values.to("cuda")))
     assert torch.allclose(filtered.cpu(), GaussianFilter(here)(values), atol=1e-5)

@@ -219,6 +219,6 @@ def test_inputs_stay_as_they_are_and_need_no_graph() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_walk_on_a_cuda_device() -> None:
     cams, edge = random_maps((17, 20), "any")
-    walked = propagate(cams.cuda(), edge.cuda())
+    walked = propagate(cams.to("cuda"), edge.to("cuda"))
     assert walked.is_cuda
     torch.testing.assert_close(walked.cpu(), propagate(cams, edge), rtol=1e-9, atol=1e-12)
