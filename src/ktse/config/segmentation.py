@@ -76,6 +76,13 @@ class SegmentationSettings(Section):
         ge=0,
         lt=1,
     )
+    collapse_ratio: float = setting(
+        0.1,
+        "the same limit as a share of the foreground in the labels, where that is less: objects may be small",
+        f"{OURS}: guard",
+        ge=0,
+        le=1,
+    )
     ignored_share: float = setting(
         0.95, "mean share of ignored pixels above which a training stops; 1 never stops", f"{OURS}: guard", gt=0, le=1
     )

@@ -37,14 +37,11 @@ from ktse.segmentation.task import SegmentationTask
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-GUARD_SETTINGS = {"collapse_share", "ignored_share", "guard_steps"}
+GUARD_SETTINGS = {"collapse_share", "collapse_ratio", "ignored_share", "guard_steps"}
 """Settings of segmentation that do not touch what the network learns: when to give up."""
 
 OTHER_METHODS_SETTINGS = {"plain": {"co_training"}, "co_training": {"trusted_only"}}
 """Method to the settings of segmentation that it does not look at."""
-
-LOST_SHARE = 0.1
-"""Share of the labelled foreground; a network that predicts less than this has lost it, however small objects are."""
 
 
 def segmenter_key(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, labels: LabelSource = "masks") -> str:
@@ -138,7 +135,7 @@ def guards(settings: SegmentationSettings, *, labelled_share: float) -> list[Gua
     """
     collapse = Guard(
         monitor="predicted_foreground",
-        below=min(settings.collapse_share, LOST_SHARE * labelled_share),
+        below=min(settings.collapse_share, settings.collapse_ratio * labelled_share),
         steps=settings.guard_steps,
         reason="the predictions have collapsed to background",
         remedy="Look at the pseudo masks first; then lower segmentation.learning_rate or set gradient_clip.",
