@@ -9,6 +9,9 @@ trunk comes pre-trained on drawn things of other classes, as ImageNet is for VOC
 IRNet sees the images at twice their size, for its grid would otherwise have 24 x 24 cells, and the walk has 8 steps:
 after the published 256 a score has spread over things and ground alike. Its momentum is a real one, since 360 steps
 without are too few.
+
+Co-training changes brightness and contrast alone: the bodies of Shapes are known by their hue and their texture, which
+other colours and a blur would take away.
 """
 
 from __future__ import annotations
@@ -106,7 +109,16 @@ COMPLETE = replace(
     IRN,
     name="demo/full",
     summary="The demo with every part of the published system: IRN, CRF, confidence masks, co-training.",
-    segmentation={"method": "co_training", "co_training": {"warm_up_epochs": 2}},
+    segmentation={
+        "method": "co_training",
+        "co_training": {
+            "warm_up_epochs": 2,
+            "hue": 0.0,
+            "saturation": 0.0,
+            "grey_probability": 0.0,
+            "blur_probability": 0.0,
+        },
+    },
 )
 
 
