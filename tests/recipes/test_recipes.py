@@ -155,9 +155,12 @@ def test_contradictions_are_refused() -> None:
             replace(Recipe(), localization=changes)
 
 
-def test_segmenter_may_start_from_the_weights_of_the_localizer() -> None:
+def test_other_networks_may_start_from_the_weights_of_the_localizer() -> None:
     recipe = replace(load_recipe("folder/cpu"), localization={"trunk_weights": "mine.safetensors"})
-    assert recipe.segmenter_weights == "mine.safetensors"
+    assert recipe.segmenter_weights == recipe.irnet_weights == "mine.safetensors"
     assert replace(recipe, segmentation={"trunk_weights": None}).segmenter_weights is None
-    with pytest.raises(ValueError, match="trunks differ"):
+    assert replace(recipe, refinement={"irn": {"trunk_weights": "timm"}}).irnet_weights == "timm"
+    with pytest.raises(ValueError, match=r"segmentation\.trunk_weights is .* trunks differ"):
         replace(recipe, segmentation={"trunk": "resnet18"})
+    with pytest.raises(ValueError, match=r"refinement\.irn\.trunk_weights is .* trunks differ"):
+        replace(recipe, refinement={"irn": {"trunk": "resnet18"}})

@@ -22,7 +22,11 @@ class IrnSettings(Section):
     trunk: str = setting(
         "resnet50.tv_in1k", "frozen feature extractor: any that localization.trunk takes", f"{CODE} (REFERENCE 5.3)"
     )
-    trunk_weights: str | None = setting("timm", "as localization.trunk_weights", f"{CODE}: ImageNet (REFERENCE 5.3)")
+    trunk_weights: str | None = setting(
+        "timm",
+        "as localization.trunk_weights; `localization` for the same ones, when the trunk is the same",
+        f"{CODE}: ImageNet (REFERENCE 5.3)",
+    )
 
     # training
     path_radius: int = setting(

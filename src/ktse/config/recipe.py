@@ -15,7 +15,7 @@ from ktse.config.segmentation import SegmentationSettings
 from ktse.config.setting import Section, setting
 
 SAME_AS_LOCALIZATION = "localization"
-"""Value of `segmentation.trunk_weights`: those of `localization.trunk_weights`."""
+"""Value of other sections' `trunk_weights`: those of `localization.trunk_weights`."""
 
 
 class Recipe(Section):
@@ -40,22 +40,27 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _weights_fit(self) -> Recipe:
-        """Refuse to start the segmenter from the weights of another trunk."""
-        if (
-            self.segmentation.trunk_weights == SAME_AS_LOCALIZATION
-            and self.segmentation.trunk != self.localization.trunk
-        ):
-            raise ValueError(
-                f"segmentation.trunk_weights is '{SAME_AS_LOCALIZATION}', but the trunks differ: "
-                f"'{self.segmentation.trunk}' and '{self.localization.trunk}'"
-            )
+        """Refuse to start a network from the weights of another trunk."""
+        for name, section in (("segmentation", self.segmentation), ("refinement.irn", self.refinement.irn)):
+            if section.trunk_weights == SAME_AS_LOCALIZATION and section.trunk != self.localization.trunk:
+                raise ValueError(
+                    f"{name}.trunk_weights is '{SAME_AS_LOCALIZATION}', but the trunks differ: "
+                    f"'{section.trunk}' and '{self.localization.trunk}'"
+                )
         return self
 
     @property
     def segmenter_weights(self) -> str | None:
         """The weights that the segmenter's trunk starts from."""
-        same = self.segmentation.trunk_weights == SAME_AS_LOCALIZATION
-        return self.localization.trunk_weights if same else self.segmentation.trunk_weights
+        return self._weights(self.segmentation.trunk_weights)
+
+    @property
+    def irnet_weights(self) -> str | None:
+        """The weights of IRNet's trunk."""
+        return self._weights(self.refinement.irn.trunk_weights)
+
+    def _weights(self, named: str | None) -> str | None:
+        return self.localization.trunk_weights if named == SAME_AS_LOCALIZATION else named
 
 
 def replace(recipe: Recipe, **changes: Any) -> Recipe:

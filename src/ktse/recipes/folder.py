@@ -4,6 +4,9 @@ The new layers learn three times as fast as the trunk. With ten times and a rate
 to 0 within 40 steps and stayed there: the logits of GPP are quadratic in them, so that at 0 no gradient is left. The
 trunk of `folder/cpu` learns at half the usual rate, which leaves its new layers room for ten times as much, and a few
 hundred steps need it. Its crops show nearly the whole image: one that cuts off what a tag names teaches what is not so.
+
+Both refine by PAR. For IRN (`--set refinement.steps=irn`) `folder/cpu` has the small trunk and crop too, and a momentum
+that is one, since a few hundred steps without are too few.
 """
 
 from __future__ import annotations
@@ -49,6 +52,17 @@ CPU = replace(
         "warm_up_batch_size": 8,
         "batch_size": 8,
         "scales": (0.5, 1.0),
+    },
+    refinement={
+        "irn": {
+            "trunk": "tf_efficientnet_lite0",
+            "trunk_weights": "localization",
+            "path_radius": 6,
+            "crop_size": 256,
+            "batch_size": 8,
+            "momentum": 0.9,
+            "displacement_learning_rate_factor": 1.0,
+        },
     },
     segmentation={
         "trunk": "tf_efficientnet_lite0",

@@ -89,7 +89,7 @@ def train_irnet(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, fabric: 
         recipe.runtime,
         run=run,
         fabric=fabric,
-        draw=lambda: build_irnet(settings.trunk, settings.trunk_weights),
+        draw=lambda: build_irnet(settings.trunk, recipe.irnet_weights),
         task=lambda net: IrnTask(net, radius=settings.path_radius, ignore_index=ignore_index),
         steps=lambda epoch: steps,
         batches=lambda epoch, start: irn_batches(
