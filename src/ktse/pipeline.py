@@ -15,11 +15,14 @@ from ktse.data.dataset import Dataset
 from ktse.data.open import has_split, open_dataset
 from ktse.engine.fabric import joined
 from ktse.errors import InputError, near_matches
+from ktse.evaluation.origins import with_origins
 from ktse.evaluation.refinement import score_ir_labels, score_masks, score_steps
 from ktse.evaluation.run import score_label_maps, score_seeds
 from ktse.evaluation.score import Score, read_scores, write_scores
+from ktse.export.released import adopt_released
 from ktse.localization.infer import localize
 from ktse.localization.train import train_localizer
+from ktse.nets.weight_contents import Contents
 from ktse.recipes import load_recipe
 from ktse.recipes.components import weights_with
 from ktse.refinement.run import refine
@@ -97,6 +100,29 @@ def demo(out: Path, *, quick: bool = False) -> list[Score]:
         quick: A few images and epochs: shows that everything runs, not how well.
     """
     return run_recipe(load_recipe("demo/quick" if quick else "demo"), data=None, out=out)
+
+
+def adopt(weights: str | Path, recipe: Recipe, *, out: Path) -> Contents:
+    """Begin a run, or go on with one, with a network that others have trained in the place of one of its own.
+
+    Args:
+        weights: A released checkpoint of a localizer, an IRNet or a segmenter: a path, or weights known by name.
+        recipe: What the run does; its stages go on from the network as from a trained one.
+        out: Run directory.
+
+    Returns:
+        What the checkpoint was.
+
+    Raises:
+        WeightsError: The checkpoint cannot be read, or is not what the recipe describes.
+        InputError: The run has trained such a network itself, or somebody else writes there.
+    """
+    run = RunDirectory(out)
+    contents = adopt_released(weights, recipe, run=run)
+    with run.lock():
+        _write_recipe(run, recipe)
+        write_manifest(run, recipe_name=recipe.name)
+    return contents
 
 
 def open_splits(recipe: Recipe, data: Path | None) -> Splits:
@@ -192,7 +218,7 @@ def _score_run(recipe: Recipe, run: RunDirectory, splits: Splits, fabric: Fabric
         scores["predictions"] = score_label_maps(
             splits.val, run.predictions, stage="predictions", recipe=recipe, fabric=fabric
         )
-    return scores
+    return {name: with_origins(score, recipe, run=run) for name, score in scores.items()}
 
 
 def _is_finished(run: RunDirectory, name: str) -> bool:

@@ -62,6 +62,20 @@ def test_a_stage_from_start_to_end(run):
     assert state["started"] <= state["finished"]
 
 
+def test_what_was_adopted_is_done_whatever_the_key(run):
+    stage = run.stage("localizer")
+    assert stage.origin is None
+    stage.begin("of the file")
+    assert stage.origin is None, "not there yet"
+    stage.finish("of the file", origin="x.pth")
+    assert (stage.key, stage.origin) == ("of the file", "x.pth")
+    assert stage.is_done("of a training")
+    assert "have changed" in stage.begin("of a training")
+    stage.finish("of a training")
+    assert stage.origin is None
+    assert not stage.is_done("of another training")
+
+
 def test_rerun_with_the_same_key_keeps_finished_images(run):
     stage = run.stage("cams")
     stage.begin("k1")

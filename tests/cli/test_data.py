@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 from typer.testing import CliRunner
 
-from ktse.cli.data import cost_sentence, findings_table
+from ktse.cli.data import findings_table
 from ktse.cli.main import app
 from ktse.config import Recipe
 from ktse.data.findings import CheckReport, Finding
-from ktse.localization.cost import Cost
+from ktse.engine.cost import StageCost
+from ktse.run_cost import RunCost
 
 
 @pytest.fixture
@@ -56,33 +60,60 @@ def test_json_holds_the_same_findings(photos: Path) -> None:
 
 
 @pytest.fixture
-def cost(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int]]:
-    """Say at once what a training costs, and note for what."""
-    asked: list[dict[str, int]] = []
+def cost(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
+    """Say at once what a run takes, and note for what."""
+    asked: list[tuple[str, Path]] = []
+    stages = (StageCost("localizer: warm-up", 12, "steps", 5400.0, 3 * 2**30),)
 
-    def localizer_cost(recipe: Recipe, **sizes: int) -> Cost:
-        asked.append(sizes)
-        return Cost(seconds=5400, memory=3 * 2**30, whole_step=False, device="cpu")
+    def run_cost(recipe: Recipe, *, data: Path, report: Callable[[], None]) -> RunCost:
+        asked.append((recipe.name, data))
+        report()
+        return RunCost(stages, "cpu", 2, 8 * 2**30)
 
-    monkeypatch.setattr("ktse.localization.cost.localizer_cost", localizer_cost)
+    monkeypatch.setattr("ktse.run_cost.run_cost", run_cost)
     return asked
 
 
-def test_recipe_names_the_data_and_says_the_cost(cost: list[dict[str, int]]) -> None:
+def test_recipe_names_the_data_and_says_the_cost(cost: list[tuple[str, Path]]) -> None:
     result = CliRunner().invoke(app, ["data", "check", "anywhere", "--recipe", "demo/quick"])
     assert result.exit_code == 0
     assert "64 images in train" in result.stdout
-    assert "about 1.5 hours and at least 3.0 GiB" in result.stdout
-    assert cost == [{"images": 64, "classes": 7}]
+    assert "ktse run demo/quick on this machine (cpu, 2 cores)" in result.stdout
+    assert "1.5 h" in result.stdout
+    assert "The memory suffices: 3.0 of 8.0 GiB." in result.stdout
+    assert cost == [("demo/quick", Path("anywhere"))]
 
 
-def test_json_says_the_cost(cost: list[dict[str, int]]) -> None:
+@pytest.mark.usefixtures("cost")
+def test_json_says_the_cost_and_stands_alone() -> None:
     result = CliRunner().invoke(app, ["data", "check", "anywhere", "--recipe", "demo/quick", "--json"])
-    expected = {"seconds": 5400, "memory": 3 * 2**30, "whole_step": False, "device": "cpu"}
-    assert json.loads(result.stdout)["cost"] == expected
+    told = json.loads(result.stdout)["cost"]
+    assert (told["seconds"], told["memory"], told["memory_of_machine"]) == (5400.0, 3 * 2**30, 8 * 2**30)
+    assert [(stage["stage"], stage["count"], stage["unit"]) for stage in told["stages"]] == [
+        ("localizer: warm-up", 12, "steps")
+    ]
 
 
-def test_fewer_images_than_a_batch_end_with_2_and_cost_nothing(photos: Path, cost: list[dict[str, int]]) -> None:
+@pytest.mark.usefixtures("cost")
+def test_settings_of_the_recipe_can_be_changed() -> None:
+    words = ["data", "check", "anywhere", "--recipe", "demo/quick", "--set", "data.shapes_train=40"]
+    assert "40 images in train" in CliRunner().invoke(app, words).stdout
+
+
+def test_settings_without_a_recipe_are_refused() -> None:
+    result = CliRunner().invoke(app, ["data", "check", "anywhere", "--set", "data.shapes_train=40"])
+    assert result.exit_code == 2
+    assert "--recipe" in result.stderr
+
+
+def test_a_misspelt_recipe_is_named() -> None:
+    result = CliRunner().invoke(app, ["data", "check", "anywhere", "--recipe", "folder/cup"])
+    assert result.exit_code == 2
+    assert "folder/cpu" in result.stderr
+    assert result.stdout == ""
+
+
+def test_fewer_images_than_a_batch_end_with_2_and_cost_nothing(photos: Path, cost: list[tuple[str, Path]]) -> None:
     for index in range(4, 12):
         (photos / "images" / f"{index}.png").unlink()
     (photos / "train.csv").write_text("image,tags\n0.png,dog\n1.png,cat\n2.png,dog\n3.png,cat\n")
@@ -94,22 +125,24 @@ def test_fewer_images_than_a_batch_end_with_2_and_cost_nothing(photos: Path, cos
     assert cost == []
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(20.4, "20 seconds"), (90, "1.5 minutes"), (7200, "2.0 hours"), (259_200, "3.0 days")]
-)
-def test_durations_read_well(seconds: float, words: str) -> None:
-    assert f"about {words} and" in cost_sentence(Cost(seconds=seconds, memory=1, whole_step=True, device="cuda"))
-
-
-def test_more_memory_than_there_is_has_a_remedy() -> None:
-    assert "localization.micro_batches" in cost_sentence(Cost(seconds=1, memory=2**60, whole_step=True, device="cpu"))
-
-
 def test_many_places_are_counted_and_brackets_stay() -> None:
     places = tuple(f"[bold]{index}" for index in range(9))
-    finding = Finding("warning", "odd", places, "Look.")
-    table = findings_table(CheckReport("x", {}, (finding,)))
-    assert not isinstance(table, str)
-    assert table.title == "x: no images"
-    cells = [cell for column in table.columns for cell in column.cells]
-    assert "\\[bold]0, \\[bold]1, \\[bold]2 and 6 more" in cells
+    assert lines_of(Finding("warning", "odd", places, "Look.")) == [
+        "x: no images",
+        "warning odd",
+        "[bold]0, [bold]1, [bold]2 and 6 more",
+        "Look.",
+    ]
+
+
+def test_long_names_stay_whole_on_a_narrow_terminal() -> None:
+    setting = "localization.warm_up_batch_size=3"
+    shown = lines_of(Finding("error", "few", (f"{'folder/' * 12}a.png",), f"Set {setting}."), width=80)
+    assert f"Set {setting}." in shown
+    assert "".join(shown[2:4]) == f"{'folder/' * 12}a.png"
+
+
+def lines_of(finding: Finding, width: int = 80) -> list[str]:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(findings_table(CheckReport("x", {}, (finding,))))
+    return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from ktse.artifacts import RunDirectory
 from ktse.cli.main import app
-from ktse.evaluation.protocol import Protocol
-from ktse.evaluation.score import Score
 
 
 @pytest.mark.parametrize(
@@ -38,25 +34,11 @@ def test_stage_commands_run_one_stage_of_the_run(
     assert (call["stages"], call["data"], call["out"]) == ([stage], Path("photos"), tmp_path)
     assert (call["recipe"].name, call["recipe"].localization.margin) == ("mine", 0.2)
     assert made in result.stdout
+    assert "not trained" not in result.stdout
 
 
-def test_a_run_is_shown_among_the_rows_of_the_paper(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    protocol = Protocol(dataset="VOC 2012", split="val", images=1449)
-    score = Score(stage="predictions", class_names=("cat",), matrix=np.array([[3, 1], [0, 4]]), protocol=protocol)
-    pipeline = SimpleNamespace(run_recipe=lambda *_, **__: [score])
-    monkeypatch.setitem(sys.modules, "ktse.pipeline", pipeline)
+def test_an_adopted_network_is_not_trained(asked: list[dict[str, Any]], tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text("name: mine\n")
-    result = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--against", "table3"])
-    assert result.exit_code == 0, result.output
-    own = next(line for line in result.stdout.splitlines() if line.startswith(">"))
-    assert own.split() == [">", "mine", "I", "77.5"]
-    assert "BECO [45]" in result.stdout
-    without = CliRunner().invoke(app, ["evaluate", str(tmp_path)])
-    assert "BECO" not in without.stdout
-
-
-def test_unknown_table_is_refused_before_anything_is_scored(asked: list[dict[str, Any]], tmp_path: Path) -> None:
-    (tmp_path / "recipe.yaml").write_text("name: mine\n")
-    result = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--against", "table8"])
-    assert (result.exit_code, asked) == (2, [])
-    assert "no table 'table8'" in result.stderr
+    RunDirectory(tmp_path).stage("localizer").finish("k", origin="a.pth")
+    result = CliRunner().invoke(app, ["train", "localizer", str(tmp_path)])
+    assert result.stdout.endswith("(not trained, but a.pth)\n")

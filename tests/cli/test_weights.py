@@ -71,6 +71,7 @@ def test_masks_are_unpacked(kept: Path, tmp_path: Path) -> None:
     assert f"1 masks: {tmp_path / 'masks'}" in result.stdout
     assert read_label_map(tmp_path / "masks" / "a.png").tolist() == [[0, 15]]
     assert "an archive" in weights("verify", "ktse.masks").stdout
+    assert "Score it: ktse evaluate ktse.masks" in weights("adopt", "ktse.masks", "run", "--recipe", "voc12").stderr
 
 
 @pytest.mark.parametrize(
@@ -83,9 +84,15 @@ def test_masks_are_unpacked(kept: Path, tmp_path: Path) -> None:
         (("verify", "absent.pth"), "no weights file"),
         (("convert", VECTORS / "resnet38_width_1_32.params", "-o", "x.safetensors"), "needs no conversion"),
         (("convert", VECTORS / "resnet38_width_1_32.params", "-o", "x.pth"), "does not end in .safetensors"),
+        (("adopt", VECTORS / "resnet38_width_1_32.params", "x", "--recipe", "voc12/full"), "a training starts from it"),
+        (("adopt", VECTORS / "resnet38_width_1_32.params", "x"), "no run at 'x'"),
+        (("adopt", "ktse.localizer", "x", "--recipe", "voc12/full"), "ktse weights pull ktse.localizer"),
     ],
-    ids=["offline", "no address", "typo", "not masks", "no file", "trunk", "ending"],
-)
+    ids=[
+        "offline", "no address", "typo", "not masks", "no file", "trunk", "ending",
+        "adopt a trunk", "adopt without a run", "adopt what is not here",
+    ],
+)  # fmt: skip
 def test_bad_use_ends_with_one_line(arguments: tuple[str | Path, ...], fault: str) -> None:
     result = weights(*arguments)
     assert result.exit_code == 2

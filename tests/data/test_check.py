@@ -14,6 +14,7 @@ from ktse.data.check_files import check_files
 from ktse.data.check_tags import check_tags
 from ktse.data.image_io import write_label_map
 from ktse.errors import DataError
+from reference.voc_tree import make_sbd, make_voc
 
 
 def textured(index: int) -> np.ndarray:
@@ -167,3 +168,33 @@ def test_progress_sees_every_image(array_dataset) -> None:
 
     check(array_dataset([[1, 0], [1, 1], [0, 1]], images=all_textured(3)), track=track)
     assert seen == [0, 1, 2]
+
+
+@pytest.mark.parametrize("max_images", [None, 1], ids=["whole", "subset"])
+def test_voc_says_its_notes_and_how_its_images_are_stored(tmp_path: Path, max_images: int | None) -> None:
+    root = make_voc(tmp_path)
+    make_sbd(tmp_path)
+    for path in (root / "JPEGImages").iterdir():
+        Image.new("CMYK", (8, 6)).save(path)
+    settings = DataSettings(kind="voc12", max_images=max_images)
+    notes = {finding.what: finding.where for finding in check(root, settings=settings).findings}
+    assert notes["trainaug has 3 images; the list of the literature has 10582."] == ("split 'trainaug'",)
+    assert len(notes["images in CMYK"]) == (max_images or 3) + 1  # and the one of val
+
+
+def test_coco_says_how_its_images_are_stored(tmp_path: Path) -> None:
+    (tmp_path / "annotations").mkdir()
+    annotation = {"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 0, "segmentation": [[0, 0, 4, 0, 4, 4]]}
+    content = {
+        "images": [{"id": 1, "file_name": "one.jpg", "height": 6, "width": 8}],
+        "annotations": [annotation],
+        "categories": [{"id": 1, "name": "cat"}],
+    }
+    for split in ("train", "val"):
+        (tmp_path / f"{split}2014").mkdir()
+        (tmp_path / "annotations" / f"instances_{split}2014.json").write_text(json.dumps(content))
+        exif = Image.Exif()
+        exif[0x0112] = 3
+        Image.fromarray(textured(0)).save(tmp_path / f"{split}2014" / "one.jpg", exif=exif)
+    notes = {finding.what: finding.where for finding in check(tmp_path).findings}
+    assert notes["images turned by EXIF"] == ("train: one", "val: one")

@@ -60,6 +60,7 @@ def test_categories_become_classes_in_ascending_order(root: Path) -> None:
     assert dataset.ids == ("COCO_train2014_000000000020", "COCO_train2014_000000000010")
     assert dataset.tags.tolist() == [[True, True, True], [False, False, False]]  # the crowd's class is there
     assert dataset.image(0).shape == (6, 8, 3)
+    assert dataset.file(1) == root / "train2014" / "COCO_train2014_000000000010.jpg"
 
 
 def test_masks_are_painted_in_the_order_of_the_file_without_crowds(root: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -75,3 +77,12 @@ def test_fingerprint_follows_content(array_dataset) -> None:
     assert dataset.fingerprint() == array_dataset(TAGS).fingerprint()
     others = [array_dataset([[1, 0], [0, 1], [0, 1]]), dataset.subset([0, 1]), dataset.subset([0, 2, 1])]
     assert len({dataset.fingerprint(), *(other.fingerprint() for other in others)}) == 4
+
+
+def test_subset_has_files_and_notes_of_the_whole(array_dataset) -> None:
+    whole = array_dataset(TAGS)
+    assert whole.subset([1]).file(0) is None
+    assert whole.subset([1]).notes == whole.notes == ()
+    whole.notes, whole.file = ("odd",), lambda index: Path(f"{index}.jpg")
+    assert whole.subset([2, 0]).file(1) == Path("0.jpg")
+    assert whole.subset([2, 0]).notes == ("odd",)

@@ -39,6 +39,14 @@ def test_masks_at_any_depth_come_flat(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["masks"]
 
 
+def test_only_what_is_wanted_is_unpacked_and_read(tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "a.zip", [("m/a.png", png()), ("m/b.png", b"not a picture")])
+    assert unpack_masks(archive, tmp_path / "out", ids=["a", "c"]) == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+    with pytest.raises(DataError, match=r"/a\.zip/m/b\.png' cannot be read"):
+        unpack_masks(archive, tmp_path / "b", ids=["b"])
+
+
 @pytest.mark.parametrize("channels", [1, 3], ids=["grey", "three equal channels"])
 def test_confidence(tmp_path: Path, channels: int) -> None:
     trusted = np.array([[True, False, True]])

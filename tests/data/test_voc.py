@@ -31,6 +31,7 @@ def test_a_split(root: Path) -> None:
     assert dataset.has_masks
     assert dataset.mask(0).tolist() == [[0, 0, 15, 15, 255, 12, 12, 12]] * 6
     assert dataset.notes == ()
+    assert dataset.file(1) == root / "JPEGImages" / "2007_000039.jpg"
 
 
 @pytest.mark.parametrize(("split", "count"), [("train", 2), ("val", 1), ("trainval", 3), ("test", 1)])

@@ -24,6 +24,7 @@ FULL = Protocol(
     threshold=0.21,
     threshold_source="masks",
     cam_stride=4,
+    origins=("localizer of a.pth",),
 )
 
 
@@ -35,7 +36,7 @@ def test_words_name_everything_that_makes_scores_differ():
     assert FULL.in_words() == (
         "voc12 train, 1464 images (3 without mask left out); threshold 0.21 chosen on these masks; "
         "scales 0.5, 1, mirrored; views merged by sum then relu; refined by PAR; no CRF; CAM on a grid of 4 px; "
-        "random seed 5137; commit 0123456789 with changes"
+        "localizer of a.pth; random seed 5137; commit 0123456789 with changes"
     )
 
 

@@ -144,6 +144,12 @@ def test_masks_refined_otherwise_are_named() -> None:
     assert "refined by nothing" in place(published_table("table1"), [bare], Recipe()).deviations[0]
 
 
+def test_of_label_maps_from_elsewhere_nothing_more_is_known() -> None:
+    placing = place(published_table("table1"), [score("masks", 60, split="train", images=1464)], None, name="x.zip")
+    assert (placing.own.method, placing.own.values, placing.own.supervision) == ("x.zip", (None, 60), None)
+    assert placing.deviations == (), "neither refinement nor network"
+
+
 def test_a_split_fills_its_own_column_and_no_other() -> None:
     placing = place(published_table("table3"), [score("predictions", 60, split="test", images=1456)], Recipe())
     assert placing.own.values[0] is None
@@ -153,7 +159,7 @@ def test_a_split_fills_its_own_column_and_no_other() -> None:
 
 @pytest.mark.parametrize("scores", [[], [score("seeds", 50)]], ids=["none", "of another stage"])
 def test_nothing_to_compare(scores: list[Score]) -> None:
-    with pytest.raises(InputError, match="no score of its predictions, which table3 compares"):
+    with pytest.raises(InputError, match="no score of predictions, which table3 compares"):
         place(published_table("table3"), scores, Recipe())
 
 

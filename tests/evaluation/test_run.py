@@ -36,6 +36,8 @@ def test_label_maps_count_over_the_whole_data_set(tmp_path, in_memory, make_mask
     assert score.class_names == ("cat", "dog", "cow")
     assert score.protocol.recipe == "mine"
     assert score.protocol.images == 4
+    assert score.protocol.origins == ()
+    assert evaluate(dataset, tmp_path).protocol.origins == (f"label maps of {tmp_path.name}",)
 
 
 def test_perfect_label_maps_score_100(tmp_path, in_memory, make_masks):
@@ -64,7 +66,7 @@ def test_no_mask_at_all_is_an_error(tmp_path, in_memory):
 @pytest.mark.parametrize(
     ("prediction", "message"),
     [
-        (None, "there is no label map .* for image 'part/001'"),
+        (None, "lacks the label maps of 1 of the 4 images of memory train: part/001"),
         (np.zeros((4, 4), np.uint8), r"prediction is \(4, 4\), the true mask \(8, 9\)"),
         (np.full((8, 9), 17, np.uint8), "label 17, expected 0 to 3"),
     ],
@@ -79,7 +81,7 @@ def test_wrong_label_map_is_named(tmp_path, in_memory, make_masks, prediction, m
         write_label_map(path, prediction)
     with pytest.raises(DataError, match=message) as caught:
         evaluate(dataset, tmp_path)
-    assert str(path) in str(caught.value)
+    assert str(path if prediction is not None else tmp_path) in str(caught.value)
 
 
 def test_damaged_label_map_is_named(tmp_path, in_memory, make_masks):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +12,11 @@ from safetensors import safe_open
 from ktse.artifacts import RunDirectory
 from ktse.config import Recipe, replace
 from ktse.data.classes import VOC_CLASSES, Classes
-from ktse.errors import WeightsError
+from ktse.errors import InputError, WeightsError
 from ktse.export.bundle import load
-from ktse.export.released import convert_released
+from ktse.export.released import adopt_released, convert_released
 from ktse.localization.train import load_localizer, localizer_file
+from ktse.nets.deeplab import build_deeplab
 from ktse.nets.deeplab_pair import DeepLabPair, build_deeplab_pair
 from ktse.nets.localizer import build_localizer
 from ktse.nets.published_deeplab import released_name
@@ -30,7 +33,7 @@ def recipe() -> Recipe:
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DeepLabPair]:
-    pair = build_deeplab_pair("resnet18", 21)
+    pair = build_deeplab_pair(lambda: build_deeplab("resnet18", 21))
     networks = {
         name: {released_name(key): tensor for key, tensor in network.state_dict().items()}
         for name, network in pair.named_children()
@@ -77,3 +80,59 @@ def test_classes_without_names(tmp_path: Path, recipe: Recipe) -> None:
     torch.save({published_name(name): tensor for name, tensor in original.state_dict().items()}, tmp_path / "x.pth")
     with pytest.raises(WeightsError, match="the names of the 3 classes of this localizer are not known"):
         convert_released(tmp_path / "x.pth", tmp_path / "x.safetensors", recipe)
+
+
+def localizer_checkpoint(folder: Path, count: int, random_seed: int = 0) -> Path:
+    torch.manual_seed(random_seed)
+    localizer = build_localizer("resnet38d", count, width=1 / 64, head_width=8)
+    path = folder / f"{count}_{random_seed}.pth"
+    torch.save({published_name(name): tensor for name, tensor in localizer.state_dict().items()}, path)
+    return path
+
+
+@pytest.fixture
+def tiny(recipe: Recipe) -> Recipe:
+    return replace(recipe, localization={"trunk_width": 1 / 64, "head_width": 8})
+
+
+def test_an_adopted_localizer_is_replaced_by_another(tmp_path: Path, tiny: Recipe) -> None:
+    run = RunDirectory(tmp_path / "run")
+    keys = []
+    for random_seed in (0, 0, 1):
+        path = localizer_checkpoint(tmp_path, 20, random_seed)
+        assert adopt_released(path, tiny, run=run).kind == "localizer"
+        stage = run.stage("localizer")
+        assert stage.origin is not None
+        assert stage.origin.startswith(f"{path.name} (sha256 {sha256(path.read_bytes()).hexdigest()[:16]}")
+        assert stage.is_done("a training")
+        original = torch.load(path, weights_only=True)["fc8.weight"]
+        assert torch.equal(load_localizer(tiny, num_classes=20, run=run).fc8.weight, original)
+        keys.append(stage.key)
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_a_network_of_the_run_itself_is_kept(tmp_path: Path, tiny: Recipe) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.stage("localizer").begin("a training")
+    localizer_file(run).write_bytes(b"days of work")
+    with pytest.raises(InputError, match=r"/run/localizer' holds a network that this run has trained"):
+        adopt_released(localizer_checkpoint(tmp_path, 20), tiny, run=run)
+    assert localizer_file(run).read_bytes() == b"days of work"
+
+
+OTHER = {
+    "width": (20, {"localization": {"trunk_width": 1 / 32}}, "20 classes; the recipe 'voc12/full' describes another"),
+    "trunk": (20, {"localization": {"trunk": "resnet18", "trunk_width": 1}}, "describes another network"),
+    "classes": (80, {}, "80 classes; the recipe 'voc12/full' is for 20 classes"),
+    "data": (20, {"data": {"kind": "folder"}}, r"is for classes of its own \(data.kind=folder\)"),
+}
+
+
+@pytest.mark.parametrize(("count", "changes", "fault"), OTHER.values(), ids=OTHER)
+def test_nothing_is_adopted_by_a_recipe_of_something_else(
+    tmp_path: Path, tiny: Recipe, count: int, changes: dict[str, Any], fault: str
+) -> None:
+    run = RunDirectory(tmp_path / "run")
+    with pytest.raises(WeightsError, match=fault):
+        adopt_released(localizer_checkpoint(tmp_path, count), replace(tiny, **changes), run=run)
+    assert not run.root.exists()

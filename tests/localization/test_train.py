@@ -4,16 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from ktse.artifacts import RunDirectory
+from ktse.artifacts import RunDirectory, read_cams
 from ktse.config import Recipe, replace
 from ktse.data.shapes import Shapes
+from ktse.engine.network_file import write_network
 from ktse.errors import GuardError, WeightsError
 from ktse.localization import train as module
 from ktse.localization.infer import localize
-from ktse.localization.train import load_localizer, localizer_key, train_localizer
+from ktse.localization.train import build, load_localizer, localizer_file, localizer_key, train_localizer
 
 
 def log(run: RunDirectory) -> list[dict[str, Any]]:
@@ -95,9 +97,30 @@ def test_stopped_in_mid_epoch_goes_on_at_the_next_step(
     ids=["a loss", "random seed", "inference", "guard", "later stages"],
 )
 def test_key_changes_with_what_the_network_depends_on(
-    world: Shapes, tiny: Recipe, changes: dict[str, Any], retrains: bool
+    tmp_path: Path, world: Shapes, tiny: Recipe, changes: dict[str, Any], retrains: bool
 ) -> None:
-    assert (localizer_key(world, tiny) != localizer_key(world, replace(tiny, **changes))) is retrains
+    run = RunDirectory(tmp_path)
+    keys = [localizer_key(world, recipe, run=run) for recipe in (tiny, replace(tiny, **changes))]
+    assert (keys[0] != keys[1]) is retrains
+
+
+def test_an_adopted_localizer_is_taken_as_it_is_and_has_its_own_cams(
+    tmp_path: Path, world: Shapes, tiny: Recipe
+) -> None:
+    run, one_image = RunDirectory(tmp_path), world.subset([0])
+    scores, weights = [], []
+    for name in ("a.pth", "b.pth"):
+        given = build(tiny.localization, num_classes=world.classes.count, weights="demo")
+        given.fc8.weight.data.normal_(generator=torch.Generator().manual_seed(len(weights)))
+        run.stage("localizer").begin(name)
+        write_network(localizer_file(run), given, {})
+        run.stage("localizer").finish(name, origin=name)
+        weights.append(train_localizer(one_image, tiny, run=run).fc8.weight)
+        assert torch.equal(weights[-1], given.fc8.weight), "nothing was trained"
+        localize(one_image, tiny, run=run)
+        scores.append(read_cams(run.cams(world.ids[0])).scores)
+    assert not torch.equal(*weights)
+    assert not np.array_equal(*scores), "CAMs of another localizer are stale"
 
 
 def test_localize_writes_cams_and_seeds_and_only_what_is_missing(

@@ -99,7 +99,7 @@ def test_unknown_network_of_the_pair_names_the_near_one() -> None:
 
 
 def small_pair() -> DeepLabPair:
-    return build_deeplab_pair("test_resnet", num_labels=3, dilations=(1, 2))
+    return build_deeplab_pair(small)
 
 
 @pytest.mark.parametrize("prefix", ["", "module."], ids=["one process", "several processes"])

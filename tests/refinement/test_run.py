@@ -185,6 +185,20 @@ def test_a_second_call_does_nothing_and_an_unfinished_one_goes_on(memory: Any, r
     assert run.stage("masks").is_done(key)
 
 
+def test_an_adopted_irnet_needs_no_labels_and_no_training(
+    memory: Any, run: RunDirectory, irnet: IRNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "train_irnet", lambda *_, **__: pytest.fail("trained"))
+    keys = []
+    for origin in ("a.pth", "b.pth"):
+        run.stage("irnet").finish(origin, origin=origin)
+        refine(memory, WITH_IRN, run=run)
+        keys.append(run.stage("masks").key)
+        assert run.stage("masks").done_ids() == ALL
+    assert run.stage("ir_labels").key is None
+    assert keys[0] != keys[1]
+
+
 def test_a_lost_by_product_is_no_reason_to_work(memory: Any, run: RunDirectory, irnet: IRNet) -> None:
     refine(memory, WITH_IRN, run=run)
     run.step_mask(1, "irn", "deep/2").unlink()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ktse.config import CoTrainingSettings
 from ktse.engine.loop import split_batch
+from ktse.nets.deeplab import build_deeplab
 from ktse.nets.deeplab_pair import DeepLabPair, build_deeplab_pair
 from ktse.nets.normalization import freeze_batch_norms
 from ktse.segmentation.batches import CoTrainingBatch
@@ -185,7 +186,7 @@ def test_the_losses_of_a_network_reach_it_alone() -> None:
 @pytest.fixture
 def pair() -> DeepLabPair:
     torch.manual_seed(0)
-    return build_deeplab_pair("demo", NUM_LABELS, output_stride=4, dilations=(1, 2))
+    return build_deeplab_pair(lambda: build_deeplab("demo", NUM_LABELS, output_stride=4, dilations=(1, 2)))
 
 
 @pytest.mark.parametrize("epoch", [0.0, 1.0], ids=["warm-up", "online"])

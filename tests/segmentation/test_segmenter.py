@@ -265,10 +265,12 @@ def test_a_pair_answers_with_the_mean_of_both() -> None:
     torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_settings_of_vgg16_reach_the_network() -> None:
-    settings = replace(
-        Recipe(), segmentation={"trunk": "vgg16", "trunk_weights": None, "method": "plain", "vgg_dropout": 0.25}
-    ).segmentation
+@pytest.mark.parametrize(("method", "networks"), [("plain", 1), ("co_training", 2)], ids=["plain", "co_training"])
+def test_settings_of_vgg16_reach_every_network(method: str, networks: int) -> None:
+    head = {"trunk": "vgg16", "trunk_weights": None, "vgg_dropout": 0.25, "aspp_dilations": (3, 5)}
+    settings = replace(Recipe(), segmentation={**head, "method": method}).segmentation
     with torch.device("meta"):
         network = build_network(settings, num_labels=3, weights=None)
-    assert {layer.p for layer in network.modules() if isinstance(layer, nn.Dropout)} == {0.25}
+    layers = dict(network.named_modules())
+    assert [layers[name].dilation for name in layers if name.endswith("fc6")] == [(3, 3), (5, 5)] * networks
+    assert [layer.p for layer in layers.values() if isinstance(layer, nn.Dropout)] == [0.25] * 4 * networks

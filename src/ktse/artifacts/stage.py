@@ -74,10 +74,15 @@ class Stage:
         """The key of what the folder holds, or None if nothing was begun there."""
         return self._state().get("key")
 
+    @property
+    def origin(self) -> str | None:
+        """The file from elsewhere that was adopted as output of the stage; None where the run makes it itself."""
+        return self._state().get("origin")
+
     def is_done(self, key: str) -> bool:
-        """Return whether the stage was finished with this key."""
+        """Return whether the stage was finished with this key; what was adopted depends on no key of the run."""
         state = self._state()
-        return state.get("status") == "done" and state.get("key") == key
+        return state.get("status") == "done" and (state.get("key") == key or "origin" in state)
 
     def begin(self, key: str) -> str | None:
         """Make the folder ready for outputs of this key.
@@ -114,10 +119,11 @@ class Stage:
         )
         return reason
 
-    def finish(self, key: str) -> None:
-        """Note that the stage is done."""
+    def finish(self, key: str, *, origin: str | None = None) -> None:
+        """Note that the stage is done; with `origin`, that a file from elsewhere was adopted."""
         started = self._state().get("started") or _now()
-        write_json(self.folder / STATE_FILE, {"key": key, "status": "done", "started": started, "finished": _now()})
+        state = {"key": key, "status": "done", "started": started, "finished": _now()}
+        write_json(self.folder / STATE_FILE, state if origin is None else {**state, "origin": origin})
 
     def done_ids(self) -> set[str]:
         """Return the ids of the images whose files are there in every folder (a file is whole or not there)."""

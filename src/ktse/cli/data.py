@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,14 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ktse.cli.console import say
-from ktse.cli.options import chosen_recipe
+from ktse.cli.costs import cost_remarks, cost_table
+from ktse.cli.options import SetOption, chosen_recipe
+from ktse.errors import InputError
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
     from ktse.config import Recipe
     from ktse.data.findings import CheckReport
-    from ktse.localization.cost import Cost
+    from ktse.run_cost import RunCost
 
 NAMED = 3
 """Places of one fault that are named; the others are counted."""
@@ -38,91 +39,65 @@ def check(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="Folder of the data set.")],
     recipe: Annotated[
         str | None,
-        typer.Option("--recipe", metavar="NAME", help="Recipe to train with: also its batches, time and memory."),
+        typer.Option("--recipe", metavar="NAME", help="Recipe to run: also its batches, time and memory."),
     ] = None,
+    overrides: SetOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Find what would stop or spoil a training: unreadable images, unknown tags, classes without partners.
 
-    With a recipe, also estimate what the training of its localizer takes on this machine.
+    With a recipe, also measure what each of its stages would take on this machine: time and memory.
 
     Ends with exit code 2 if training or scoring would fail.
 
     Example: ktse data check PHOTOS --recipe folder/cpu
     """
-    chosen = chosen_recipe(recipe, None) if recipe else None
+    if overrides and not recipe:
+        raise InputError("--set changes a recipe, and none is given.", remedy="Add --recipe NAME.")
+    chosen = chosen_recipe(recipe, overrides) if recipe else None
     from ktse.data.check import check as check_data
 
     found = check_data(path, recipe=chosen, track=_with_progress)
-    cost = _cost(found, chosen) if chosen and not found.errors else None
+    cost = _cost_of(chosen, path) if chosen and not found.errors else None
     if as_json:
-        say(json.dumps(found.to_json() | {"cost": _cost_as_json(cost)}, indent=2, ensure_ascii=False))
+        say(json.dumps(found.to_json() | {"cost": cost.to_json() if cost else None}, indent=2, ensure_ascii=False))
     else:
         say(findings_table(found))
-        if cost:
-            say(cost_sentence(cost))
+        if cost and chosen:
+            say("")
+            say(cost_table(cost, chosen.name))
+            say("\n".join(cost_remarks(cost)))
     if found.errors:
         raise typer.Exit(2)
 
 
-def findings_table(found: CheckReport) -> Table | str:
+def findings_table(found: CheckReport) -> Group | str:
     """Return the findings as a table, errors first, or a sentence when there are none."""
     counted = ", ".join(f"{count} images in {split}" for split, count in found.images.items()) or "no images"
     if not found.findings:
         return f"{found.name}: {counted}; nothing wrong."
+    from rich.console import Group
     from rich.table import Table
 
-    table = Table(
-        "", "what", "where", "remedy", title=_plain(f"{found.name}: {counted}"), title_justify="left", box=None
-    )
+    table = Table(box=None, show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")  # names of files and settings stay whole
     for finding in found.findings:
         more = len(finding.where) - NAMED
         where = ", ".join(finding.where[:NAMED]) + (f" and {more} more" if more > 0 else "")
+        what, where, remedy = map(_plain, (finding.what, where, finding.remedy))
         colour = _COLOURS[finding.severity]
-        table.add_row(f"[{colour}]{finding.severity}[/]", *map(_plain, (finding.what, where, finding.remedy)))
-    return table
+        table.add_row(f"[{colour}]{finding.severity}[/]", f"[bold]{what}[/]\n{where}\n[dim]{remedy}[/]")
+    return Group(_plain(f"{found.name}: {counted}"), table)
 
 
-def cost_sentence(cost: Cost) -> str:
-    """Return what a training costs, and how that is known.
+def _cost_of(recipe: Recipe, path: Path) -> RunCost:
+    """Measure what a run takes, with a progress bar."""
+    from ktse.engine.progress import progress
+    from ktse.run_cost import count_parts, run_cost
 
-    Example:
-        >>> from ktse.localization.cost import Cost
-        >>> print(cost_sentence(Cost(seconds=5400, memory=3 * 2**30, whole_step=False, device="cpu")))
-        Training of the localizer on this machine (cpu): about 1.5 hours and at least 3.0 GiB of memory;
-        extrapolated from one image, reading of images not counted.
-    """
-    from_what = "measured on one step" if cost.whole_step else "extrapolated from one image"
-    warning = ""
-    if cost.device == "cpu" and cost.memory > (memory := _memory_of_machine()):
-        warning = f"\nThis machine has {memory / 2**30:.1f} GiB: raise localization.micro_batches or lower crop_size."
-    return (
-        f"Training of the localizer on this machine ({cost.device}): about {_duration(cost.seconds)} and at least "
-        f"{cost.memory / 2**30:.1f} GiB of memory;\n{from_what}, reading of images not counted.{warning}"
-    )
-
-
-def _duration(seconds: float) -> str:
-    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.0f} seconds"
-
-
-def _memory_of_machine() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _cost(found: CheckReport, recipe: Recipe) -> Cost:
-    from ktse.localization.cost import localizer_cost
-
-    return localizer_cost(recipe, images=found.images[recipe.data.train_split], classes=len(found.classes))
-
-
-def _cost_as_json(cost: Cost | None) -> dict[str, object] | None:
-    from dataclasses import asdict
-
-    return asdict(cost) if cost else None
+    with progress("measuring stages", count_parts(recipe)) as report:
+        return run_cost(recipe, data=path, report=report)
 
 
 def _plain(text: str) -> str:

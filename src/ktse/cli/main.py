@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ktse.cli import data, export, predict, run, stages, weights
+from ktse.cli import data, evaluate, export, predict, run, stages, weights
 from ktse.cli.console import complain, say
 from ktse.cli.failures import KtseGroup
 from ktse.cli.recipes import recipes
@@ -36,7 +36,7 @@ app.command()(recipes)
 app.add_typer(data.app, name="data")
 app.add_typer(weights.app, name="weights")
 app.add_typer(stages.train, name="train", rich_help_panel="One stage of a run")
-for stage in (stages.localize, stages.refine, predict.predict, stages.evaluate, stages.report, export.export):
+for stage in (stages.localize, stages.refine, predict.predict, evaluate.evaluate, stages.report, export.export):
     app.command(rich_help_panel="One stage of a run")(stage)
 
 

@@ -19,15 +19,14 @@ OWN_MARK, OTHER_PROTOCOL = ">", "*"
 """Stand before the row of the run, and behind its numbers where they were made in another way than the paper's."""
 
 
-def show_scores(scores: Sequence[Score], run: Path) -> None:
-    """Print the scores of a run with their protocols, and where its report is if there is one."""
+def show_scores(scores: Sequence[Score], run: Path | None = None) -> None:
+    """Print scores with their protocols, and where the report of their run is if there is one."""
     from ktse.report.score_table import score_title
 
     say(scores_table(scores) if scores else "nothing was scored: the data have no true masks.")
     for score in scores:
         say(f"{score_title(score)}: {score.protocol.in_words()}")
-    report = run / "report.html"
-    if report.is_file():
+    if run is not None and (report := run / "report.html").is_file():
         say(f"report: {report}")
 
 

@@ -1,15 +1,13 @@
-"""One stage of a run by itself: `ktse train`, `localize`, `refine`, `evaluate`, `report`."""
+"""One stage of a run by itself: `ktse train`, `localize`, `refine`, `report`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from ktse.cli.console import rank, say
+from ktse.cli.console import say
 from ktse.cli.options import DataOption, RecipeOption, RunArgument, SetOption, chosen_recipe
-from ktse.cli.scores import show_placing, show_scores
 
 train = typer.Typer(no_args_is_help=True, help="Train one of the two networks of a run.")
 
@@ -23,7 +21,7 @@ def train_localizer(
     Example: ktse train localizer runs/photos --recipe folder/cpu --data PHOTOS
     """
     run_stage("localizer", run, data, recipe, changes)
-    say(f"localizer: {run / 'localizer'}")
+    say(f"localizer: {run / 'localizer'}{_origin(run, 'localizer')}")
 
 
 @train.command("segmenter")
@@ -32,7 +30,7 @@ def train_segmenter(
 ) -> None:
     """Train the network that learns from pseudo masks."""
     run_stage("segmenter", run, data, recipe, changes)
-    say(f"segmenter: {run / 'segmenter'}")
+    say(f"segmenter: {run / 'segmenter'}{_origin(run, 'segmenter')}")
 
 
 def localize(run: RunArgument, data: DataOption = None, recipe: RecipeOption = None, changes: SetOption = None) -> None:
@@ -47,36 +45,18 @@ def refine(run: RunArgument, data: DataOption = None, recipe: RecipeOption = Non
     say(f"masks: {run / 'masks'}")
 
 
-def evaluate(
-    run: RunArgument,
-    data: DataOption = None,
-    recipe: RecipeOption = None,
-    changes: SetOption = None,
-    against: Annotated[
-        str | None,
-        typer.Option("--against", metavar="TABLE", help="Show the run among the rows of the paper: table1 ... table7."),
-    ] = None,
-) -> None:
-    """Score seeds, pseudo masks and predictions of a run; every score says how it was made.
-
-    Example: ktse evaluate runs/voc --data VOCdevkit/VOC2012 --against table3
-    """
-    settings = chosen_recipe(recipe, changes, run=run)
-    from ktse.evaluation.published import place, published_table
-
-    table = None if against is None else published_table(against)  # before the scoring, which takes its time
-    from ktse.pipeline import run_recipe
-
-    scores = run_recipe(settings, data=data, out=run, stages=["scores"])
-    show_scores(scores, run)
-    if table is not None and rank() == 0:
-        show_placing(place(table, scores, settings))
-
-
 def report(run: RunArgument, data: DataOption = None, recipe: RecipeOption = None, changes: SetOption = None) -> None:
     """Write the page with pictures and scores of a run."""
     run_stage("report", run, data, recipe, changes)
     say(f"report: {run / 'report.html'}")
+
+
+def _origin(run: Path, stage: str) -> str:
+    """Say where a network is from that was not trained."""
+    from ktse.artifacts import RunDirectory
+
+    origin = RunDirectory(run).stage(stage).origin
+    return f" (not trained, but {origin})" if origin else ""
 
 
 def run_stage(stage: str, run: Path, data: Path | None, recipe: str | None, changes: list[str] | None) -> None:

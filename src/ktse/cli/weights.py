@@ -10,15 +10,24 @@ from typing import Annotated
 import typer
 
 from ktse.cli.console import say
-from ktse.cli.options import SetOption, chosen_recipe
+from ktse.cli.options import RecipeOption, RunArgument, SetOption, chosen_recipe
 from ktse.errors import InputError
 
 MASKS = {"ktse.masks": "labels", "ktse.confidence": "confidence"}
 """Names of archives of masks, and the kind of mask."""
 
+NEXT_COMMANDS = {
+    "localizer": "ktse localize",
+    "irnet": "ktse refine",
+    "segmenter": "ktse predict",
+}
+"""Kinds of networks, and the command that goes on from one."""
+
+ARCHIVE = ".zip"
+
 MEGABYTE = 10**6
 
-app = typer.Typer(no_args_is_help=True, help="Weights and masks of others: list, get, check, convert.")
+app = typer.Typer(no_args_is_help=True, help="Weights and masks of others: list, get, check, convert, use.")
 
 WeightsArgument = Annotated[str, typer.Argument(metavar="FILE|NAME", help="A file, or a name of `ktse weights list`.")]
 
@@ -90,7 +99,7 @@ def verify(weights: WeightsArgument) -> None:
     if entry is not None:
         check_file(path, entry)
     checksum = f"checksum {entry.checksum} fits" if entry and entry.checksum else "no checksum is known"
-    if path.suffix == ".zip":
+    if path.suffix == ARCHIVE:
         say(f"{path}: an archive; {checksum}. `ktse weights pull ktse.masks --from {path} --out FOLDER` reads it.")
         return
     say(f"{path}: {check_weights(path).description}; every tensor fits; {checksum}.")
@@ -111,6 +120,26 @@ def convert(
 
     contents = convert_released(weights, out, chosen_recipe(recipe, changes))
     say(f"{out}: {contents.description}")
+
+
+@app.command()
+def adopt(weights: WeightsArgument, run: RunArgument, recipe: RecipeOption = None, changes: SetOption = None) -> None:
+    """Put a trained localizer, IRNet or segmenter of others into a run, which goes on as after a training of its own.
+
+    Example: ktse weights adopt ktse.localizer runs/released --recipe voc12/table1/seed --set data.train_split=train
+    """
+    from ktse.nets.known_weights import find_weights
+
+    if find_weights(weights).suffix == ARCHIVE:
+        raise InputError(
+            f"'{weights}' is an archive of masks, not a network.",
+            remedy=f"Score it: ktse evaluate {weights} --data PATH.",
+        )
+    settings = chosen_recipe(recipe, changes, run=run)
+    from ktse.pipeline import adopt as adopt_weights
+
+    contents = adopt_weights(weights, settings, out=run)
+    say(f"{contents.description}: {run / contents.kind}; go on with: {NEXT_COMMANDS[contents.kind]} {run}")
 
 
 def _unpack(name: str, archive: Path, folder: Path) -> None:

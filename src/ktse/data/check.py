@@ -50,10 +50,15 @@ def check(
         if dataset.split == learned_from:
             findings += check_tags(dataset)
             findings += check_batches(dataset, recipe) if recipe else []
+    findings += [_as_finding(note, dataset) for dataset in datasets for note in dataset.notes]
     findings += check_files(datasets, track=track)
     images = {dataset.split: len(dataset) for dataset in datasets}
     classes = datasets[0].classes.names if datasets else ()
     return CheckReport(name, images, errors_first(findings), classes)
+
+
+def _as_finding(note: str, dataset: Dataset) -> Finding:
+    return Finding("note", note, (f"split '{dataset.split}'",), "Name it where you publish scores.")
 
 
 def _open_splits(path: Path, settings: DataSettings) -> tuple[list[Dataset], list[Finding]]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,14 +32,6 @@ _FAULTS: Final[tuple[tuple[Severity, str, str], ...]] = (
     *(("note", trait, remedy) for trait, remedy in TRAITS.items()),
 )
 _DIGEST_BYTES: Final = 16
-
-
-@runtime_checkable
-class OfFiles(Protocol):
-    """A data set whose images are files."""
-
-    def file(self, index: int) -> Path:
-        """Return the file of image `index`."""
 
 
 def check_files(datasets: Sequence[Dataset], *, track: Track = iter) -> list[Finding]:
@@ -82,8 +73,8 @@ def _faults(dataset: Dataset, index: int, image: NDArray[np.uint8], name: str) -
     """Yield each fault of an image that can be read, and of its mask, with the place to name."""
     if image.min() == image.max():
         yield BLANK, name
-    if isinstance(dataset, OfFiles):
-        for trait in image_traits(dataset.file(index)):
+    if file := dataset.file(index):
+        for trait in image_traits(file):
             yield trait, name
     try:
         mask = dataset.mask(index)

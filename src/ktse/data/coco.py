@@ -73,9 +73,13 @@ class COCO14(Dataset):
             has_masks=True,
         )
 
+    def file(self, index: int) -> Path:
+        """Return the file of image `index`."""
+        return self._image_folder / self._files[index]
+
     def image(self, index: int) -> NDArray[np.uint8]:
         """Read image `index`: (H, W, 3) uint8, RGB."""
-        return read_image(self._image_folder / self._files[index], max_pixels=self._max_pixels)
+        return read_image(self.file(index), max_pixels=self._max_pixels)
 
     def mask(self, index: int) -> NDArray[np.integer[Any]]:
         """Read the label map of image `index`: (H, W), painted from the annotations or from the cache."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ class Dataset(ABC):
         ids: N different ids: path below the data root without ending, percent-escaped.
         tags: (N, K) bool, True where a class is said to be in an image.
         has_masks: Whether at least some images have a true mask.
+        notes: What is unusual about the split without being wrong; sentences for a person to read.
 
     Raises:
         DataError: No images, ids that are not unique, or tags of another shape.
@@ -42,6 +44,7 @@ class Dataset(ABC):
         ids: Sequence[str],
         tags: NDArray[np.bool_],
         has_masks: bool,
+        notes: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.split = split
@@ -50,6 +53,7 @@ class Dataset(ABC):
         self.tags = np.array(tags, dtype=np.bool_)
         self.tags.flags.writeable = False
         self.has_masks = has_masks
+        self.notes = tuple(notes)
         if not self.ids:
             raise DataError(f"{name} has no images in split '{split}'.", remedy="Add images or give another split.")
         if len(set(self.ids)) != len(self.ids):
@@ -83,6 +87,10 @@ class Dataset(ABC):
         Raises:
             DataError: The mask cannot be read; it is named.
         """
+
+    def file(self, index: int) -> Path | None:
+        """Return the file of image `index`; None where images are no files."""
+        return None
 
     def sample(self, index: int, *, with_mask: bool = False) -> Sample:
         """Read image `index` with all that is known of it; the mask only when asked for."""
@@ -122,7 +130,11 @@ class _Subset(Dataset):
             ids=[whole.ids[index] for index in self._indices],
             tags=whole.tags[list(self._indices)],
             has_masks=whole.has_masks,
+            notes=whole.notes,
         )
+
+    def file(self, index: int) -> Path | None:
+        return self._whole.file(self._indices[index])
 
     def image(self, index: int) -> NDArray[np.uint8]:
         return self._whole.image(self._indices[index])

@@ -7,10 +7,13 @@ another number of processes that read or train, sees the very same images.
 from __future__ import annotations
 
 import enum
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ktse.config import Recipe
 from ktse.data.dataset import Dataset
 from ktse.errors import DataError, RecipeError
 
@@ -38,21 +41,52 @@ def keyed_generator(random_seed: int, draw: Draw, epoch: int, position: int) -> 
     return np.random.default_rng([random_seed, epoch, draw, position])
 
 
-def shuffled(count: int, random_seed: int, epoch: int) -> NDArray[np.intp]:
-    """Return the order in which an epoch goes through `count` images."""
-    return keyed_generator(random_seed, Draw.ORDER, epoch, 0).permutation(count)
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One pass over the images of a data set, as one of the processes that train sees it.
 
-
-def positions_of(step: int, batch_size: int, *, rank: int, world_size: int) -> range:
-    """Return the positions in the epoch that a process reads in a step; the processes cut a batch among themselves.
+    Attributes:
+        order: (N,) index of the image at each position.
+        random_seed: Key of every draw, as is the number.
+        number: From 0.
+        rank: This process.
+        world_size: Number of processes that train.
 
     Example:
-        >>> positions_of(2, 8, rank=1, world_size=2)
+        >>> from ktse.data.shapes import Shapes
+        >>> epoch = Epoch.shuffled(Shapes(count=40), Recipe(), number=3, rank=1, world_size=2)
+        >>> epoch.positions(2, 8)
         range(20, 24)
+        >>> {epoch.index(position) for position in range(40)} == set(range(40))
+        True
     """
-    share = batch_size // world_size
-    first = (step * world_size + rank) * share
-    return range(first, first + share)
+
+    order: NDArray[np.intp]
+    random_seed: int
+    number: int
+    rank: int
+    world_size: int
+
+    @classmethod
+    def shuffled(cls, dataset: Dataset, recipe: Recipe, number: int, rank: int, world_size: int) -> Self:
+        """Return an epoch that goes through a data set in an order of its own, the same in every process."""
+        random_seed = recipe.runtime.random_seed
+        order = keyed_generator(random_seed, Draw.ORDER, number, 0).permutation(len(dataset))
+        return cls(order, random_seed, number, rank, world_size)
+
+    def index(self, position: int) -> int:
+        """Return which image stands at a position."""
+        return int(self.order[position])
+
+    def positions(self, step: int, size: int) -> range:
+        """Return the positions that this process reads in a step; the processes cut its `size` among themselves."""
+        share = size // self.world_size
+        first = (step * self.world_size + self.rank) * share
+        return range(first, first + share)
+
+    def generator(self, draw: Draw, position: int) -> np.random.Generator:
+        """Return the generator of the draw at a position."""
+        return keyed_generator(self.random_seed, draw, self.number, position)
 
 
 def check_batch_size(

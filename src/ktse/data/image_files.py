@@ -99,8 +99,9 @@ def list_images(source: Path, *, leave_out: Path | None = None, max_pixels: int 
     if source.is_dir():
         found = list(_images_below(source, leave_out))
         if not found:
+            others = f" beside those in {leave_out}" if leave_out and leave_out.is_dir() else ""
             raise DataError(
-                f"there are no images in '{source}'{f' beside those in {leave_out}' if leave_out else ''}.",
+                f"there are no images in '{source}'{others}.",
                 remedy=f"Files are found by their endings: {', '.join(sorted(image_endings()))}.",
             )
         return ImageFiles(found, [image_id(_below(path, source)) for path in found], max_pixels=max_pixels)

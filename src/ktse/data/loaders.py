@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ktse.config import LocalizationSettings, Recipe
 from ktse.data.dataset import Dataset
-from ktse.data.epochs import Draw, check_batch_size, keyed_generator, positions_of, shuffled
+from ktse.data.epochs import Draw, Epoch, check_batch_size
 from ktse.data.pairs import paste_region, pick_pair
 from ktse.data.read_ahead import read_ahead
 from ktse.data.transforms import augment
@@ -44,8 +44,7 @@ def localizer_batches(
         RecipeError: The batch does not divide into the processes.
     """
     check_trainable(dataset, recipe, world_size=world_size)
-    order = shuffled(len(dataset), recipe.runtime.random_seed, epoch)
-    plan = _EpochPlan(dataset, recipe, epoch, rank, world_size, order)
+    plan = _EpochPlan(dataset, recipe, Epoch.shuffled(dataset, recipe, epoch, rank, world_size))
     steps = range(start_step, steps_per_epoch(dataset, recipe, epoch=epoch))
     return read_ahead(plan.read, steps, workers=recipe.runtime.workers)
 
@@ -90,15 +89,11 @@ class _EpochPlan:
 
     dataset: Dataset
     recipe: Recipe
-    epoch: int
-    rank: int
-    world_size: int
-    order: NDArray[np.intp]
+    epoch: Epoch
 
     def read(self, step: int) -> PairBatch:
         """Read this process's part of a step."""
-        size = batch_size(self.recipe.localization, epoch=self.epoch)
-        positions = positions_of(step, size, rank=self.rank, world_size=self.world_size)
+        positions = self.epoch.positions(step, batch_size(self.recipe.localization, epoch=self.epoch.number))
         anchors = [self._anchor(position) for position in positions]
         paired = positions[: self._num_pairs()]
         pairs = [self._pair(position) for position in paired]
@@ -107,15 +102,11 @@ class _EpochPlan:
         return PairBatch(images, tags, paired_images, paired_tags, self._paste_regions(paired))
 
     def _anchor(self, position: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        index = int(self.order[position])
-        return self._augmented(
-            index, keyed_generator(self.recipe.runtime.random_seed, Draw.IMAGE, self.epoch, position)
-        )
+        return self._augmented(self.epoch.index(position), self.epoch.generator(Draw.IMAGE, position))
 
     def _pair(self, position: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        generator = keyed_generator(self.recipe.runtime.random_seed, Draw.PAIR, self.epoch, position)
-        index = pick_pair(self.dataset.tags, int(self.order[position]), generator)
-        return self._augmented(index, generator)
+        generator = self.epoch.generator(Draw.PAIR, position)
+        return self._augmented(pick_pair(self.dataset.tags, self.epoch.index(position), generator), generator)
 
     def _augmented(self, index: int, generator: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         image = self.dataset.image(index)
@@ -125,17 +116,14 @@ class _EpochPlan:
         settings = self.recipe.localization
         weights = settings.weights
         wanted = weights.knowledge_transfer or weights.joint_background or weights.joint_foreground
-        return settings.pairs if wanted and self.epoch >= settings.warm_up_epochs else 0
+        return settings.pairs if wanted and self.epoch.number >= settings.warm_up_epochs else 0
 
     def _paste_regions(self, positions: Iterable[int]) -> Tensor | None:
         settings = self.recipe.localization
         if settings.join != "cutmix":
             return None
         regions = [
-            paste_region(
-                settings.crop_size, keyed_generator(self.recipe.runtime.random_seed, Draw.PASTE, self.epoch, position)
-            )
-            for position in positions
+            paste_region(settings.crop_size, self.epoch.generator(Draw.PASTE, position)) for position in positions
         ]
         shape = (len(regions), 1, settings.crop_size, settings.crop_size)
         return torch.from_numpy(np.array(regions, dtype=np.bool_).reshape(shape))

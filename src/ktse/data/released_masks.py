@@ -6,7 +6,8 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
@@ -33,6 +34,7 @@ def unpack_masks(
     max_files: int = MAX_FILES,
     max_file_bytes: int = MAX_FILE_BYTES,
     max_bytes: int = MAX_BYTES,
+    ids: Collection[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Unpack an archive of PNG masks into a new folder, flat, each mask read and written anew in the project's form.
@@ -48,6 +50,7 @@ def unpack_masks(
         max_files: Most entries.
         max_file_bytes: Largest mask, unpacked.
         max_bytes: Largest sum of all masks, unpacked.
+        ids: Images whose masks are wanted; None for all.
         progress: Called with the masks that are done and those in all.
 
     Returns:
@@ -75,6 +78,8 @@ def unpack_masks(
     try:
         with zipfile.ZipFile(archive) as file:
             entries = _masks(file, archive, max_files, max_file_bytes, max_bytes)
+            if ids is not None:
+                entries = {name: entries[name] for name in map("{}.png".format, ids) if name in entries}
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as place:
                 temporary = Path(place) / folder.name
@@ -83,7 +88,8 @@ def unpack_masks(
                     path = temporary / name
                     with file.open(entry) as packed, path.open("wb") as unpacked:
                         shutil.copyfileobj(packed, unpacked)
-                    _rewrite(path, kind)
+                    with calling(path, f"{archive}/{entry.filename}"):
+                        _rewrite(path, kind)
                     if progress is not None:
                         progress(done, len(entries))
                 temporary.replace(folder)
@@ -93,6 +99,22 @@ def unpack_masks(
         reason = str(error) or type(error).__name__
         raise DataError(f"the archive '{archive}' cannot be read: {reason}.", remedy="Get it again.") from error
     return len(entries)
+
+
+@contextmanager
+def calling(path: Path, name: str) -> Iterator[None]:
+    """Let errors about a temporary file or folder speak of what it was unpacked from.
+
+    Example:
+        >>> with calling(Path("/tmp/x1"), "sem_seg.zip"):
+        ...     raise DataError("'/tmp/x1/a.png' is empty.")
+        Traceback (most recent call last):
+        ktse.errors.DataError: 'sem_seg.zip/a.png' is empty.
+    """
+    try:
+        yield
+    except DataError as error:
+        raise DataError(str(error).replace(str(path), name)) from error
 
 
 def _masks(

@@ -37,9 +37,6 @@ class VOC12(Dataset):
         sbd: Folder of SBD; when left out, it is looked for in and beside the root.
         max_pixels: Largest image that is read.
 
-    Attributes:
-        notes: What is unusual about the split without being wrong; for a person to read.
-
     Raises:
         DataError: A folder, a list or an annotation is missing or damaged; the file is named.
     """
@@ -68,12 +65,23 @@ class VOC12(Dataset):
             tags = tags_from_annotations(self._root / "Annotations", ids, difficult=difficult)
         masks = [path for path in map(self._mask_path, ids) if path]
         note = trainaug_note(ids) if split == TRAINAUG else _truth_note(split, masks)
-        self.notes: tuple[str, ...] = (note,) if note else ()
-        super().__init__(name="VOC 2012", split=split, classes=VOC_CLASSES, ids=ids, tags=tags, has_masks=bool(masks))
+        super().__init__(
+            name="VOC 2012",
+            split=split,
+            classes=VOC_CLASSES,
+            ids=ids,
+            tags=tags,
+            has_masks=bool(masks),
+            notes=[note] if note else [],
+        )
+
+    def file(self, index: int) -> Path:
+        """Return the file of image `index`."""
+        return self._root / "JPEGImages" / f"{self.ids[index]}.jpg"
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """Read image `index`: (H, W, 3) uint8, RGB."""
-        return read_image(self._root / "JPEGImages" / f"{self.ids[index]}.jpg", max_pixels=self._max_pixels)
+        return read_image(self.file(index), max_pixels=self._max_pixels)
 
     def mask(self, index: int) -> NDArray[np.integer[Any]] | None:
         """Read the label map of image `index`: (H, W), None where there is none."""

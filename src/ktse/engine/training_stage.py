@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 import torch
 from torch import nn
 
-from ktse.artifacts import RunDirectory
-from ktse.config import RuntimeSettings
+from ktse.artifacts import RunDirectory, stage_key
+from ktse.config import Recipe, RuntimeSettings
+from ktse.data.dataset import Dataset
 from ktse.engine.begun_stage import begun_stage
 from ktse.engine.guards import Guard
 from ktse.engine.loop import Plan, fit
@@ -41,6 +42,20 @@ class TrainingSettings(Protocol):
 
 
 Network = TypeVar("Network", bound=Learner)
+
+
+def training_key(name: str, dataset: Dataset, recipe: Recipe, *parts: Any) -> str:
+    """Return the stage key of a training: it changes with everything that the network depends on.
+
+    Args:
+        name: Of the stage.
+        dataset: Images that are learned from.
+        recipe: Says what every training depends on: how images are normalised, random seed, precision.
+        parts: What this one depends on besides: its settings, the keys of the stages before.
+    """
+    common = {"mean": recipe.data.mean, "std": recipe.data.std, "random_seed": recipe.runtime.random_seed,
+              "precision": recipe.runtime.precision}  # fmt: skip
+    return stage_key(name, dataset.fingerprint(), *parts, common)
 
 
 def run_training_stage(

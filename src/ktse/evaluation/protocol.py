@@ -41,6 +41,7 @@ class Protocol:
         background_threshold: Of IR labels, the CAM below which a pixel may be background.
         cam_stride: Grid on which CAMs were kept, px; 1 for full size.
         labelled_only: Whether pixels without a label were left out.
+        origins: What of the way to the score was made elsewhere, each in words with its file.
     """
 
     dataset: str
@@ -62,6 +63,7 @@ class Protocol:
     background_threshold: float | None = None
     cam_stride: int | None = None
     labelled_only: bool = False
+    origins: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values that `from_json` takes back."""
@@ -108,6 +110,7 @@ class Protocol:
             parts.append("with CRF" if self.crf else "no CRF")
         if self.cam_stride is not None:
             parts.append("CAM at full size" if self.cam_stride == 1 else f"CAM on a grid of {self.cam_stride} px")
+        parts += self.origins
         if self.random_seed is not None:
             parts.append(f"random seed {self.random_seed}")
         if self.commit is not None:

@@ -12,7 +12,7 @@ from ktse.evaluation.published_tables import TABLES, Column, PublishedTable, Row
 from ktse.evaluation.score import Score
 
 OWN_SUPERVISION = "I"
-"""ktse learns from tags alone: image-level labels."""
+"""ktse learns from tags alone: image-level labels. What label maps from elsewhere were learned from is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +55,20 @@ def published_table(name: str) -> PublishedTable:
     return known[name]
 
 
-def place(table: PublishedTable, scores: Sequence[Score], recipe: Recipe) -> Placing:
-    """Put a run among the rows of a table.
+def place(table: PublishedTable, scores: Sequence[Score], recipe: Recipe | None, *, name: str = "") -> Placing:
+    """Put a run, or label maps from elsewhere, among the rows of a table.
 
     Seeds count at the threshold that is best on their masks, as the paper's do.
 
     Args:
         table: One of the paper's tables.
         scores: Scores of the run.
-        recipe: The recipe of the run.
+        recipe: The recipe of the run, which names the row; None for label maps from elsewhere, of which it is not known
+            how they were made.
+        name: Name of the row where there is no recipe.
 
     Raises:
-        InputError: The run has no score of what the table measures.
+        InputError: There is no score of what the table measures.
 
     Example:
         >>> import numpy as np
@@ -81,7 +83,7 @@ def place(table: PublishedTable, scores: Sequence[Score], recipe: Recipe) -> Pla
     if not any(chosen):
         stages = sorted({column.stage for column in table.columns})
         raise InputError(
-            f"the run has no score of its {' and '.join(stages)}, which {table.name} compares.",
+            f"there is no score of {' or '.join(stages)}, which {table.name} compares.",
             remedy="Run the stages up to it, on data with true masks.",
         )
     pairs = [(column, score) for column, score in zip(table.columns, chosen, strict=True) if score is not None]
@@ -89,9 +91,9 @@ def place(table: PublishedTable, scores: Sequence[Score], recipe: Recipe) -> Pla
     deviations = [text for column, score in pairs for text in _deviations(column, score, table)]
     return Placing(
         table,
-        Row(recipe.name, values, OWN_SUPERVISION),
+        Row(recipe.name, values, OWN_SUPERVISION) if recipe else Row(name, values),
         tuple(f"{column.title}: {score.protocol.in_words()}" for column, score in pairs),
-        tuple(dict.fromkeys([*deviations, *_other_trunks(table, recipe)])),
+        tuple(dict.fromkeys([*deviations, *(_other_trunks(table, recipe) if recipe else [])])),
     )
 
 
@@ -118,9 +120,10 @@ def _deviations(column: Column, score: Score, table: PublishedTable) -> Iterator
         yield f"{column.title}: split {protocol.split}, in the paper {column.split}"
     elif protocol.images < column.images:
         yield f"{column.title}: {protocol.images:,} images, in the paper {column.images:,}"
-    if column.stage == "masks" and protocol.refinement != ("irn",):
-        steps = ", ".join(step.upper() for step in protocol.refinement or ()) or "nothing"
-        yield f"{column.title}: refined by {steps}, in the paper by IRN"
+    steps = protocol.refinement
+    if column.stage == "masks" and steps is not None and steps != ("irn",):
+        refined_by = ", ".join(step.upper() for step in steps) or "nothing"
+        yield f"{column.title}: refined by {refined_by}, in the paper by IRN"
 
 
 def _other_trunks(table: PublishedTable, recipe: Recipe) -> Iterator[str]:

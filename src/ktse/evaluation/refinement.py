@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,16 +47,7 @@ def score_ir_labels(dataset: Dataset, run: RunDirectory, recipe: Recipe, *, fabr
             labelled = _matrix_where(labels != classes.ignore_index, truth, labels, classes)
         return np.stack([_matrix_where(truth != classes.ignore_index, truth, truth, classes), labelled])
 
-    shape = (2, classes.num_labels, classes.num_labels)
-    counted = count(dataset, matrices_of, shape, what="score IR labels", fabric=fabric)
-    everywhere, labelled = counted.matrices
-    return Score(
-        stage="ir_labels",
-        class_names=classes.names,
-        matrix=labelled,
-        protocol=protocol_of("ir_labels", dataset, recipe, images=counted.images),
-        **_trust(everywhere, labelled),
-    )
+    return _score("ir_labels", dataset, recipe, matrices_of, what="score IR labels", fabric=fabric)
 
 
 def score_steps(dataset: Dataset, run: RunDirectory, recipe: Recipe, *, fabric: Fabric | None = None) -> list[Score]:
@@ -106,16 +98,7 @@ def score_masks(dataset: Dataset, run: RunDirectory, recipe: Recipe, *, fabric: 
             trusted = _matrix_where(read_confidence(path_of_trust), truth, labels, classes)
         return np.stack([everywhere, trusted])
 
-    shape = (2, classes.num_labels, classes.num_labels)
-    counted = count(dataset, matrices_of, shape, what="score masks", fabric=fabric)
-    everywhere, trusted = counted.matrices
-    return Score(
-        stage="masks",
-        class_names=classes.names,
-        matrix=everywhere,
-        protocol=protocol_of("masks", dataset, recipe, images=counted.images),
-        **_trust(everywhere, trusted),
-    )
+    return _score("masks", dataset, recipe, matrices_of, what="score masks", fabric=fabric)
 
 
 def _matrix_where(part: NDArray[np.bool_], truth: LabelMap, labels: LabelMap, classes: Classes) -> NDArray[np.int64]:
@@ -125,12 +108,28 @@ def _matrix_where(part: NDArray[np.bool_], truth: LabelMap, labels: LabelMap, cl
     return confusion_matrix(truth[part], labels[part], classes.num_labels, classes.ignore_index)
 
 
-def _trust(everywhere: NDArray[np.int64], trusted: NDArray[np.int64]) -> dict[str, float | None]:
-    """Return how many of the trusted pixels are right and how many pixels are trusted, from the matrices of both."""
-    return {
-        "trusted_accuracy": _percentage(trusted.trace(), trusted.sum()),
-        "trusted_share": _percentage(trusted.sum(), everywhere.sum()),
-    }
+def _score(
+    stage: str,
+    dataset: Dataset,
+    recipe: Recipe,
+    matrices_of: Callable[[str, LabelMap], NDArray[np.int64]],
+    *,
+    what: str,
+    fabric: Fabric | None,
+) -> Score:
+    """Score labels of which some are trusted, from the matrices (2, L, L) of an image: all its pixels, the trusted."""
+    classes = dataset.classes
+    counted = count(dataset, matrices_of, (2, classes.num_labels, classes.num_labels), what=what, fabric=fabric)
+    everywhere, trusted = counted.matrices
+    protocol = protocol_of(stage, dataset, recipe, images=counted.images)
+    return Score(
+        stage=stage,
+        class_names=classes.names,
+        matrix=trusted if protocol.labelled_only else everywhere,
+        protocol=protocol,
+        trusted_accuracy=_percentage(trusted.trace(), trusted.sum()),
+        trusted_share=_percentage(trusted.sum(), everywhere.sum()),
+    )
 
 
 def _percentage(part: int, whole: int) -> float | None:

@@ -15,6 +15,7 @@ from ktse.data.dataset import Dataset
 from ktse.data.image_io import read_label_map
 from ktse.errors import DataError
 from ktse.evaluation.counting import LabelMap, count, reading_label_map
+from ktse.evaluation.label_maps import as_folder, refuse_gaps
 from ktse.evaluation.protocol import protocol_of
 from ktse.evaluation.score import Score
 from ktse.metrics.confusion import confusion_matrix, mean_iou
@@ -26,16 +27,17 @@ if TYPE_CHECKING:
 
 
 def evaluate(dataset: Dataset, predictions: Path, *, stage: str = "predictions", recipe: Recipe | None = None) -> Score:
-    """Score a folder of label maps, whoever made them.
+    """Score label maps, whoever made them.
 
     Args:
         dataset: Images with true masks; those without are left out, and counted in the protocol.
-        predictions: Folder that holds `ID.png` for every image with a mask.
+        predictions: Folder that holds `ID.png` for every image with a mask, or a .zip of such files at any depth.
         stage: What the label maps are called in tables.
-        recipe: The recipe that made them, for the protocol; None if it is not known.
+        recipe: The recipe that made them, for the protocol; None if it is not known, which the protocol then says.
 
     Raises:
-        DataError: The data set has no masks; a label map is missing, of another size, or holds an unknown label.
+        DataError: The data set has no masks; label maps are missing, of another size, or hold an unknown label; the
+            archive is damaged, hostile or holds anything else.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -48,13 +50,18 @@ def evaluate(dataset: Dataset, predictions: Path, *, stage: str = "predictions",
         ...     evaluate(data, Path(folder)).miou
         100.0
     """
-    return score_label_maps(dataset, predictions, stage=stage, recipe=recipe)
+    with as_folder(predictions, dataset.ids) as folder:
+        score = score_label_maps(dataset, folder, stage=stage, recipe=recipe)
+    if recipe is not None:
+        return score
+    return replace(score, protocol=replace(score.protocol, origins=(f"label maps of {predictions.resolve().name}",)))
 
 
 def score_label_maps(
     dataset: Dataset, folder: Path, *, stage: str, recipe: Recipe | None = None, fabric: Fabric | None = None
 ) -> Score:
     """Score the label maps `ID.png` of a folder; as `evaluate`, shared among the processes of `fabric`."""
+    refuse_gaps(dataset, folder, stage=stage)
     num_labels, ignore_index = dataset.classes.num_labels, dataset.classes.ignore_index
 
     def matrix_of(id_: str, truth: LabelMap) -> NDArray[np.int64]:

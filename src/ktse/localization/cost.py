@@ -1,156 +1,117 @@
-"""What the training of the localizer will cost on this machine, measured on noise before anything is trained.
-
-Time goes with the number of images that the network sees: an anchor, its erased copy, a pair, and a joint image, which
-is as large as two. One image is timed; where a whole step is then expected to be quick, a whole step is.
-"""
+"""What localization takes on this machine: the training of the localizer, and the CAMs of all images."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-
-from ktse.config import LocalizationSettings, Recipe
-from ktse.data.loaders import batch_size
-from ktse.engine.fabric import make_fabric
-from ktse.engine.seeding import private_torch_seed
+from ktse.artifacts import write_cams
+from ktse.config import LocalizationSettings, Recipe, replace
+from ktse.data.dataset import Dataset
+from ktse.data.image_io import write_label_map
+from ktse.data.image_sizes import look_at_sizes
+from ktse.data.loaders import batch_size, localizer_batches, steps_per_epoch
+from ktse.data.size_batches import size_batches
+from ktse.engine.cost import PATIENCE, StageCost, measured, measured_images, measured_or_scaled, scaled_memory
+from ktse.engine.memory import memory_in_use
+from ktse.engine.training_cost import Phase, training_costs
 from ktse.localization.branches import needed_branches
+from ktse.localization.infer import infer_cams
+from ktse.localization.seeds import seed_labels
 from ktse.localization.task import KtseTask, settings_at
 from ktse.localization.train import build
-from ktse.types import PairBatch
+from ktse.nets.localizer import Localizer
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-PATIENCE = 20.0
-"""Seconds that a whole step may be expected to take for it to be measured."""
 
-MOST_KEPT = 4 * 2**30
-"""Bytes that a whole step may be expected to keep for it to be measured."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What a training costs.
-
-    Attributes:
-        seconds: Of all its steps; reading of images not counted.
-        memory: Bytes of the network, its gradients and what a step keeps for them; what the losses use in passing not
-            counted.
-        whole_step: Whether a whole step was measured; else it was extrapolated from one image.
-        device: Where.
-    """
-
-    seconds: float
-    memory: int
-    whole_step: bool
-    device: str
-
-
-def localizer_cost(recipe: Recipe, *, images: int, classes: int, patience: float = PATIENCE) -> Cost:
-    """Measure what the training of a recipe's localizer costs on this machine, as one process.
+def localization_costs(
+    dataset: Dataset, recipe: Recipe, *, fabric: Fabric, patience: float = PATIENCE
+) -> Iterator[StageCost]:
+    """Measure what the localizer and its CAMs take, with new weights: nothing is fetched.
 
     Args:
-        recipe: What is to be trained.
-        images: N, of the training split.
-        classes: K.
-        patience: Seconds that a whole step may be expected to take for it to be measured.
+        dataset: Images to learn from; all of them get CAMs.
+        recipe: What is to be run.
+        fabric: One process and its device.
+        patience: Seconds that a step or an image may be expected to take for it to be measured.
 
-    Returns:
-        Time and memory.
+    Yields:
+        The steps of the warm-up, those with all losses, and the CAMs.
 
-    Example:
-        >>> from ktse.config import replace
-        >>> tiny = replace(Recipe(), localization={"trunk": "demo", "trunk_weights": None, "crop_size": 32,
-        ...                "output_stride": 4}, segmentation={"trunk_weights": None}, runtime={"accelerator": "cpu"})
-        >>> cost = localizer_cost(tiny, images=64, classes=3)
-        >>> cost.device, cost.whole_step
-        ('cpu', True)
+    Raises:
+        InputError: The recipe's network cannot be built, an image cannot be read, or there is not enough memory.
     """
-    settings, fabric = recipe.localization, make_fabric(recipe.runtime)
-    last_epoch = settings.epochs - 1
-    seen = [images_seen(settings, epoch=epoch) for epoch in range(settings.epochs)]
-    with private_torch_seed():
-        torch.manual_seed(recipe.runtime.random_seed)
-        localizer = build(settings, num_classes=classes, weights=None)
-        task = KtseTask(localizer, settings, mean=recipe.data.mean, std=recipe.data.std).to(fabric.device).train()
-        one = _noise(settings, images=1, pairs=0, classes=classes, device=fabric.device)
-        seconds, kept = _timed_step(task, one, 0, fabric)
-        if seconds <= patience:  # the first step also warmed up the machine
-            seconds, kept = _timed_step(task, one, 0, fabric)
-        whole_step = seconds * seen[-1] <= patience and kept * seen[-1] <= MOST_KEPT
-        if whole_step:
-            size = batch_size(settings, epoch=last_epoch)
-            batch = _noise(settings, images=size, pairs=_pairs(settings, last_epoch), classes=classes,
-                           device=fabric.device)  # fmt: skip
-            seconds, kept = (amount / seen[-1] for amount in _timed_step(task, batch, last_epoch, fabric))
-    held = sum(_bytes(parameter) * (3 if parameter.requires_grad else 1) for parameter in task.parameters())
-    steps = [images // batch_size(settings, epoch=epoch) for epoch in range(settings.epochs)]
-    return Cost(
-        seconds=seconds * sum(count * each for count, each in zip(steps, seen, strict=True)),
-        memory=int(held + kept * max(seen) / settings.micro_batches),
-        whole_step=whole_step,
-        device=fabric.device.type,
+    localizer = build(recipe.localization, num_classes=dataset.classes.count, weights=None)
+    yield from _steps(localizer, dataset, recipe, fabric, patience)
+    yield _cams(localizer.eval(), dataset, recipe, fabric, patience)
+
+
+def _steps(
+    localizer: Localizer, dataset: Dataset, recipe: Recipe, fabric: Fabric, patience: float
+) -> Iterator[StageCost]:
+    settings = recipe.localization
+    warm_up = settings.warm_up_epochs
+    read_here = replace(recipe, runtime={"workers": 0})
+    first = images_seen(settings, images=1, epoch=0)
+
+    def phase(stage: str, epoch: int, epochs: int) -> Phase:
+        return Phase(
+            stage,
+            steps=epochs * steps_per_epoch(dataset, recipe, epoch=epoch),
+            epoch=epoch,
+            read=lambda: next(localizer_batches(dataset, read_here, epoch=epoch)),
+            parts=images_seen(settings, images=batch_size(settings, epoch=epoch), epoch=epoch) / first,
+        )
+
+    phases = [phase("localizer: warm-up", 0, warm_up)]
+    phases.append(phase("localizer: all losses", warm_up, settings.epochs - warm_up))
+    task = KtseTask(localizer, settings, mean=recipe.data.mean, std=recipe.data.std)
+    yield from training_costs(
+        localizer, task, settings, phases, workers=recipe.runtime.workers, fabric=fabric, patience=patience
     )
 
 
-def images_seen(settings: LocalizationSettings, *, epoch: int) -> int:
+def images_seen(settings: LocalizationSettings, *, images: int, epoch: int) -> int:
     """Return how many images the network sees in a step, a joint image of two counted as two.
 
     Example:
-        >>> images_seen(LocalizationSettings(), epoch=0), images_seen(LocalizationSettings(), epoch=10)
+        >>> settings = LocalizationSettings()
+        >>> images_seen(settings, images=8, epoch=0), images_seen(settings, images=16, epoch=10)
         (8, 44)
     """
-    pairs = _pairs(settings, epoch)
+    pairs = min(images, settings.pairs) if epoch >= settings.warm_up_epochs else 0
     step = needed_branches(settings_at(settings, epoch), pairs=pairs)
     joint = 2 if settings.join == "stack" else 1
-    return batch_size(settings, epoch=epoch) * (1 + step.erased) + pairs * (step.pair + joint * step.joint)
+    return images * (1 + step.erased) + pairs * (step.pair + joint * step.joint)
 
 
-def _pairs(settings: LocalizationSettings, epoch: int) -> int:
-    return settings.pairs if epoch >= settings.warm_up_epochs else 0
+def _cams(localizer: Localizer, dataset: Dataset, recipe: Recipe, fabric: Fabric, patience: float) -> StageCost:
+    settings, together, device = recipe.localization, recipe.runtime.inference_batch, fabric.device
+    smallest = min(settings.scales)
+    one_view = replace(recipe, localization={"scales": (smallest,), "mirror": False})
+    seen = sum(scale**2 for scale in settings.scales) / smallest**2 * (1 + settings.mirror)
+    sizes = look_at_sizes(dataset)
 
+    with TemporaryDirectory() as folder:
 
-def _noise(settings: LocalizationSettings, *, images: int, pairs: int, classes: int, device: torch.device) -> PairBatch:
-    """Return a batch of noise in which each image has one class."""
-    size = settings.crop_size
-    tags = torch.nn.functional.one_hot(torch.arange(images) % classes, classes).float().to(device)
-    return PairBatch(
-        torch.randn(images, 3, size, size, device=device),
-        tags,
-        torch.randn(pairs, 3, size, size, device=device),
-        tags[:pairs],
-        torch.rand(pairs, 1, size, size, device=device) > 0.5 if settings.join == "cutmix" else None,
-    )
+        def draw(index: int, views: Recipe) -> None:
+            for indices, images in size_batches(dataset, [index] * together, together):
+                for cams in infer_cams(localizer, images, dataset.tags[indices], views):
+                    write_cams(Path(folder, "cams.npz"), cams)
+                    write_label_map(Path(folder, "seed.png"), seed_labels(cams, settings.seed_threshold))
 
-
-def _timed_step(task: nn.Module, batch: PairBatch, epoch: int, fabric: Fabric) -> tuple[float, float]:
-    """Return the seconds of a step, and the bytes that it keeps for its gradients."""
-    kept: dict[int, int] = {}
-    parameters = {parameter.untyped_storage().data_ptr() for parameter in task.parameters()}
-
-    def note(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in parameters:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    start = _now(fabric.device)
-    with fabric.autocast(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        total = task(batch, epoch).total
-    total.backward()
-    task.zero_grad(set_to_none=True)
-    return _now(fabric.device) - start, float(sum(kept.values()))
-
-
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
-
-
-def _bytes(tensor: Tensor) -> int:
-    return tensor.numel() * tensor.element_size()
+        before = memory_in_use(device)
+        view = measured(lambda: draw(sizes.typical, one_view), device, patience=patience)
+        memory = scaled_memory(view, before, (max(settings.scales) / smallest) ** 2)
+        image = measured_or_scaled(
+            lambda: draw(sizes.typical, recipe), view, seen, device, memory=memory, patience=patience
+        )
+        cost = measured_images(
+            lambda index: draw(index, recipe), sizes, device, typical=image, before=before, patience=patience
+        )
+    seconds = cost.seconds / together * len(dataset)
+    return StageCost("CAMs and seeds", len(dataset), "images", seconds, cost.memory, cost.is_whole)

@@ -21,20 +21,18 @@ from ktse.engine.fabric import make_fabric
 from ktse.engine.image_stage import run_image_stage
 from ktse.localization.seeds import seed_labels
 from ktse.localization.train import INFERENCE_SETTINGS, load_localizer, localizer_key
+from ktse.ops.cam import max_normalize
 from ktse.ops.resize import resize_to
 from ktse.types import CamSet
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-CAM_EPSILON = 1e-5
-"""Added to the maximum that CAMs are divided by (REFERENCE 4.1)."""
 
-
-def cams_key(dataset: Dataset, recipe: Recipe) -> str:
-    """Return the stage key of the CAMs."""
+def cams_key(dataset: Dataset, recipe: Recipe, *, run: RunDirectory) -> str:
+    """Return the stage key of the CAMs: it changes with the localizer, the images and the views."""
     settings = recipe.localization.model_dump(mode="json", include=INFERENCE_SETTINGS - {"seed_threshold", "sweep"})
-    return stage_key("cams", localizer_key(dataset, recipe), settings)
+    return stage_key("cams", localizer_key(dataset, recipe, run=run), settings)
 
 
 def localize(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, fabric: Fabric | None = None) -> None:
@@ -50,7 +48,7 @@ def localize(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, fabric: Fab
         StoppedError: Stopped; finished images are kept and the same call does the rest.
     """
     fabric = fabric or make_fabric(recipe.runtime)
-    threshold, key = recipe.localization.seed_threshold, cams_key(dataset, recipe)
+    threshold, key = recipe.localization.seed_threshold, cams_key(dataset, recipe, run=run)
 
     def draw_cams(todo: list[int], report: Callable[[int], None]) -> None:
         localizer = load_localizer(recipe, num_classes=dataset.classes.count, run=run, fabric=fabric)
@@ -82,7 +80,8 @@ def infer_cams(
         recipe: Views, merge, grid; mean and deviation of the images.
 
     Returns:
-        For each image, scores in [0, 1] on the grid of `cam_stride`: (H - 1) // stride + 1 by (W - 1) // stride + 1.
+        For each image, scores in [0, 1] on the grid of `cam_stride`, (H - 1) // stride + 1 by (W - 1) // stride + 1
+        (REFERENCE 4.1).
     """
     settings = recipe.localization
     height, width = images.shape[1:3]
@@ -94,7 +93,7 @@ def infer_cams(
         cams = resize_to(localizer(views).cam.float(), grid)
         mirrored = resize_to(localizer(views.flip(-1)).cam.float(), grid).flip(-1) if settings.mirror else None
         total += merge_views(cams, mirrored, settings.view_merge)
-    scores = (total / (total.amax((2, 3), keepdim=True) + CAM_EPSILON)).cpu().numpy()
+    scores = max_normalize(total).cpu().numpy()
     classes = [np.flatnonzero(row).astype(np.int64) for row in tags]
     return [CamSet(scores[n, present], present, (height, width)) for n, present in enumerate(classes)]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ktse.artifacts import RunDirectory, stage_key
+from ktse.artifacts import RunDirectory
 from ktse.config import LocalizationSettings, Recipe
 from ktse.data.dataset import Dataset
 from ktse.data.loaders import localizer_batches, steps_per_epoch
@@ -15,7 +15,7 @@ from ktse.engine.fabric import make_fabric
 from ktse.engine.guards import Guard
 from ktse.engine.network_file import read_network, write_network
 from ktse.engine.optim import Schedule
-from ktse.engine.training_stage import run_training_stage
+from ktse.engine.training_stage import run_training_stage, training_key
 from ktse.localization.task import KtseTask
 from ktse.nets.localizer import Localizer, build_localizer
 
@@ -29,15 +29,19 @@ GUARD_SETTINGS = {"collapse_activation", "guard_steps"}
 """Settings of localization that do not touch what the network learns: when to give up."""
 
 
-def localizer_key(dataset: Dataset, recipe: Recipe) -> str:
-    """Return the stage key of a training: it changes with everything that the network depends on."""
-    return stage_key(
+def localizer_key(dataset: Dataset, recipe: Recipe, *, run: RunDirectory) -> str:
+    """Return the stage key of the localizer of a run: it changes with everything that the network depends on.
+
+    With an adopted localizer it changes with the file, too, so that CAMs of another one are stale.
+    """
+    stage = run.stage("localizer")
+    return training_key(
         "localizer",
-        dataset.fingerprint(),
+        dataset,
+        recipe,
         recipe.localization.model_dump(mode="json", exclude=INFERENCE_SETTINGS | GUARD_SETTINGS),
-        {"mean": recipe.data.mean, "std": recipe.data.std, "random_seed": recipe.runtime.random_seed,
-         "precision": recipe.runtime.precision},
-    )  # fmt: skip
+        *([stage.key] if stage.origin else []),
+    )
 
 
 def localizer_file(run: RunDirectory) -> Path:
@@ -46,7 +50,7 @@ def localizer_file(run: RunDirectory) -> Path:
 
 
 def train_localizer(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, fabric: Fabric | None = None) -> Localizer:
-    """Train the localizer of a recipe, or go on with it, or load it when it is done.
+    """Train the localizer of a recipe, or go on with it, or load it when it is done or was adopted.
 
     Args:
         dataset: Images with tags; masks are never asked for.
@@ -62,7 +66,7 @@ def train_localizer(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, fabr
         GuardError: A loss was not finite, or the class activation maps have collapsed.
     """
     fabric = fabric or make_fabric(recipe.runtime)
-    settings, classes, key = recipe.localization, dataset.classes, localizer_key(dataset, recipe)
+    settings, classes, key = recipe.localization, dataset.classes, localizer_key(dataset, recipe, run=run)
     return run_training_stage(
         "localizer",
         key,

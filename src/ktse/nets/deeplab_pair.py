@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from ktse.nets.deeplab import DeepLab, build_deeplab
-from ktse.nets.vgg16_head import VggClassifier
+from ktse.nets.deeplab import DeepLab
 from ktse.ops.resize import resize_to
 from ktse.types import SegmenterOutput
 
@@ -41,40 +39,23 @@ class DeepLabPair(nn.Module):
         return {name: first + second[name] for name, first in self.network1.parameter_groups().items()}
 
 
-def build_deeplab_pair(
-    trunk: str = "resnet101",
-    num_labels: int = 21,
-    weights: str | Path | None = None,
-    *,
-    output_stride: int | None = 8,
-    dilations: Sequence[int] = (6, 12, 18, 24),
-    vgg_classifier: VggClassifier = "random",
-    vgg_dropout: float = 0.5,
-) -> DeepLabPair:
+def build_deeplab_pair(build: Callable[[], DeepLab]) -> DeepLabPair:
     """Build two DeepLabV2 whose trunks begin alike and whose new layers are drawn independently (REFERENCE 6.1).
 
-    Arguments and errors are those of `ktse.nets.deeplab.build_deeplab`. Trunks begin alike without weights, too.
+    Args:
+        build: Builds one of them, as `ktse.nets.deeplab.build_deeplab` does; called twice. Trunks begin alike without
+            weights, too.
 
     Example:
         >>> import torch
-        >>> pair = build_deeplab_pair("demo", num_labels=4, output_stride=4, dilations=(1, 2))
+        >>> from ktse.nets.deeplab import build_deeplab
+        >>> pair = build_deeplab_pair(lambda: build_deeplab("demo", num_labels=4, output_stride=4, dilations=(1, 2)))
         >>> output = pair(torch.zeros(2, 3, 33, 40))
         >>> output.pre_logits.shape, output.logits.shape
         (torch.Size([2, 4, 9, 10]), torch.Size([2, 4, 33, 40]))
         >>> torch.equal(pair.network1.trunk.stem.weight, pair.network2.trunk.stem.weight)
         True
     """
-    network1, network2 = (
-        build_deeplab(
-            trunk,
-            num_labels,
-            weights,
-            output_stride=output_stride,
-            dilations=dilations,
-            vgg_classifier=vgg_classifier,
-            vgg_dropout=vgg_dropout,
-        )
-        for _ in range(2)
-    )
+    network1, network2 = build(), build()
     network2.trunk.load_state_dict(network1.trunk.state_dict())
     return DeepLabPair(network1, network2)

@@ -54,8 +54,9 @@ def load_published_deeplab_pair(pair: DeepLabPair, state: Mapping[str, Any]) -> 
         WeightsError: A network is absent, or does not fit; the pair is unchanged then.
 
     Example:
-        >>> from ktse.nets.deeplab_pair import build_deeplab_pair
-        >>> pair = build_deeplab_pair("test_resnet", num_labels=3, dilations=(1, 2))
+        >>> from ktse.nets.deeplab import build_deeplab
+        >>> from ktse.nets.deeplab_pair import DeepLabPair
+        >>> pair = DeepLabPair(*(build_deeplab("test_resnet", num_labels=3, dilations=(1, 2)) for _ in range(2)))
         >>> networks = {name: network.state_dict() for name, network in pair.named_children()}
         >>> released = {
         ...     network: {released_name(name): tensor for name, tensor in tensors.items()}

@@ -141,7 +141,8 @@ def _pair(content: Mapping[str, Any]) -> Contents | None:
     if not isinstance(first, Mapping):
         return None
     name, labels = _deeplab(without_prefix(first, "module."))
-    build = partial(_load, build_deeplab_pair, load_published_deeplab_pair, content, name, labels)
+    pair = partial(build_deeplab_pair, partial(build_deeplab, name, labels))
+    build = partial(_load, pair, load_published_deeplab_pair, content)
     return Contents("segmenter", f"pair of DeepLabV2 on {name}, {labels} labels", labels, build)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from ktse.artifacts import RunDirectory
 from ktse.config import IrnSettings, Recipe
 from ktse.data.dataset import Dataset
-from ktse.data.epochs import Draw, check_batch_size, keyed_generator, positions_of, shuffled
+from ktse.data.epochs import Draw, Epoch, check_batch_size
 from ktse.data.image_io import read_mask
 from ktse.data.read_ahead import read_ahead
 from ktse.data.transforms import normalize, random_crop
@@ -47,26 +47,16 @@ def irn_batches(
     world_size: int = 1,
     start_step: int = 0,
 ) -> Iterator[IrnBatch]:
-    """Yield this process's part of the batches of one epoch: shuffled, an incomplete last batch dropped.
+    """Yield the batches of one epoch, shuffled and shared as by `ktse.data.loaders.localizer_batches`.
 
-    Args:
-        dataset: Images to learn from.
-        recipe: Says sizes, random seed and number of reading processes.
-        run: Holds `ir_labels/ID.png`.
-        epoch: From 0.
-        rank: This process.
-        world_size: Number of processes that train.
-        start_step: First step to yield, for a resumed run.
-
-    Yields:
-        A batch of CPU tensors for each step.
+    The arguments are those of that function, and the run: it holds `ir_labels/ID.png`.
 
     Raises:
         DataError: An image or its IR label cannot be read, or they do not fit together; the file is named.
     """
-    order = shuffled(len(dataset), recipe.runtime.random_seed, epoch)
     # A run directory of its own: that of the caller may hold a lock, which no other process can be given.
-    plan = _EpochPlan(dataset, recipe, RunDirectory(run.root), epoch, rank, world_size, order)
+    own_run = RunDirectory(run.root)
+    plan = _EpochPlan(dataset, recipe, own_run, Epoch.shuffled(dataset, recipe, epoch, rank, world_size))
     steps = range(start_step, steps_per_epoch(dataset, recipe.refinement.irn))
     return read_ahead(plan.read, steps, workers=recipe.runtime.workers)
 
@@ -107,22 +97,18 @@ class _EpochPlan:
     dataset: Dataset
     recipe: Recipe
     run: RunDirectory
-    epoch: int
-    rank: int
-    world_size: int
-    order: NDArray[np.intp]
+    epoch: Epoch
 
     def read(self, step: int) -> IrnBatch:
         """Read this process's part of a step."""
-        size = self.recipe.refinement.irn.batch_size
-        positions = positions_of(step, size, rank=self.rank, world_size=self.world_size)
+        positions = self.epoch.positions(step, self.recipe.refinement.irn.batch_size)
         crops = [self._crop(position) for position in positions]
         images = np.stack([image for image, _ in crops]).transpose(0, 3, 1, 2)  # (B, H, W, 3) -> (B, 3, H, W)
         labels = np.stack([on_the_grid(labels) for _, labels in crops])
         return IrnBatch(torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(labels))
 
     def _crop(self, position: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        index, data = int(self.order[position]), self.recipe.data
+        index, data = self.epoch.index(position), self.recipe.data
         id_, classes = self.dataset.ids[index], self.dataset.classes
         image = self.dataset.image(index)
         labels = read_mask(self.run.ir_label(id_), classes, max_pixels=data.max_pixels)
@@ -131,7 +117,7 @@ class _EpochPlan:
                 f"image '{id_}' is {image.shape[:2]}, but '{self.run.ir_label(id_)}' is {labels.shape}.",
                 remedy="Remove the file and run refine again.",
             )
-        generator = keyed_generator(self.recipe.runtime.random_seed, Draw.IMAGE, self.epoch, position)
+        generator = self.epoch.generator(Draw.IMAGE, position)
         return random_view(image, labels, self.recipe, ignore_index=classes.ignore_index, generator=generator)
 
 

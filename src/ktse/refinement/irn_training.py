@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ktse.artifacts import RunDirectory, stage_key
+from ktse.artifacts import RunDirectory
 from ktse.config import Recipe
 from ktse.data.dataset import Dataset
 from ktse.data.size_batches import size_batches
@@ -19,7 +19,7 @@ from ktse.engine.interrupt import stop_wishes
 from ktse.engine.network_file import read_network, write_network
 from ktse.engine.optim import Schedule
 from ktse.engine.progress import progress
-from ktse.engine.training_stage import run_training_stage
+from ktse.engine.training_stage import run_training_stage, training_key
 from ktse.errors import DataError, StoppedError
 from ktse.nets.irnet import IRNet, build_irnet
 from ktse.refinement.irn_batches import check_batches, irn_batches, steps_per_epoch
@@ -42,14 +42,13 @@ def irnet_key(dataset: Dataset, recipe: Recipe, *, run: RunDirectory) -> str:
     labels = run.stage("ir_labels")
     if not labels.key:
         raise DataError(f"there are no IR labels in '{labels.folder}'.", remedy="Run refine, which makes them.")
-    return stage_key(
+    return training_key(
         "irnet",
-        dataset.fingerprint(),
+        dataset,
+        recipe,
         labels.key,
         recipe.refinement.irn.model_dump(mode="json", exclude=LABEL_SETTINGS | INFERENCE_SETTINGS),
-        {"mean": recipe.data.mean, "std": recipe.data.std, "random_seed": recipe.runtime.random_seed,
-         "precision": recipe.runtime.precision},
-    )  # fmt: skip
+    )
 
 
 def irnet_file(run: RunDirectory) -> Path:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 def refine(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, fabric: Fabric | None = None) -> None:
     """Write the pseudo mask and the confidence mask of every image that has CAMs in the run.
 
-    If IRN is among the steps, its labels are made and its network is trained before. An image that cannot be refined
-    does not keep the others from it; when all others are done the error names it.
+    If IRN is among the steps, its labels are made and its network is trained before, unless one was adopted. An image
+    that cannot be refined does not keep the others from it; when all others are done the error names it.
 
     Args:
         dataset: The images whose CAMs the run holds.
@@ -44,7 +44,7 @@ def refine(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, fabric: Fabri
         StoppedError: Stopped; finished images are kept and the same call does the rest.
     """
     fabric = fabric or make_fabric(recipe.runtime)
-    if "irn" in recipe.refinement.steps:
+    if "irn" in recipe.refinement.steps and not run.stage("irnet").origin:
         make_ir_labels(dataset, recipe, run=run, fabric=fabric)
         train_irnet(dataset, recipe, run=run, fabric=fabric)
     make_masks(dataset, recipe, run=run, fabric=fabric)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ktse.config import Recipe, SegmentationSettings
 from ktse.data.dataset import Dataset
-from ktse.data.epochs import Draw, check_batch_size, keyed_generator, positions_of, shuffled
+from ktse.data.epochs import Draw, Epoch, check_batch_size
 from ktse.data.read_ahead import read_ahead
 from ktse.data.transforms import normalize
 from ktse.errors import DataError
@@ -71,25 +71,15 @@ def segmentation_batches(
     world_size: int = 1,
     start_step: int = 0,
 ) -> Iterator[SegmentationBatch]:
-    """Yield this process's part of the batches of one epoch: shuffled, an incomplete last batch dropped.
+    """Yield the batches of one epoch, shuffled and shared as by `ktse.data.loaders.localizer_batches`.
 
-    Args:
-        dataset: Images to learn from.
-        recipe: Says sizes, random seed and number of reading processes.
-        read_labels: Reads the labels of an image; one without labels is shown with all its pixels ignored.
-        epoch: From 0.
-        rank: This process.
-        world_size: Number of processes that train.
-        start_step: First step to yield, for a resumed run.
-
-    Yields:
-        A batch of CPU tensors for each step.
+    The arguments are those of that function, and `read_labels`: it reads the labels of an image. An image without
+    labels is shown with all its pixels ignored.
 
     Raises:
         DataError: An image or its labels cannot be read, or do not fit together.
     """
-    order = shuffled(len(dataset), recipe.runtime.random_seed, epoch)
-    plan = _EpochPlan(dataset, recipe, read_labels, None, epoch, rank, world_size, order)
+    plan = _EpochPlan(dataset, recipe, read_labels, None, Epoch.shuffled(dataset, recipe, epoch, rank, world_size))
     steps = range(start_step, steps_per_epoch(dataset, recipe.segmentation))
     return read_ahead(plan.read, steps, workers=recipe.runtime.workers)
 
@@ -105,29 +95,16 @@ def co_training_batches(
     world_size: int = 1,
     start_step: int = 0,
 ) -> Iterator[CoTrainingBatch]:
-    """Yield this process's part of the batches of one epoch as pairs; the crops are those of `segmentation_batches`.
+    """Yield the batches of `segmentation_batches` as pairs of the very same crops.
 
     The first half of a batch is paired with its second half (REFERENCE 6.3), and both images of a pair come to the same
-    process.
-
-    Args:
-        dataset: Images to learn from.
-        recipe: Says sizes, chances, random seed and number of reading processes.
-        read_labels: Reads the labels of an image; one without labels is shown with all its pixels ignored.
-        read_trust: Reads which of these labels are trusted.
-        epoch: From 0.
-        rank: This process.
-        world_size: Number of processes that train.
-        start_step: First step to yield, for a resumed run.
-
-    Yields:
-        A batch of CPU tensors for each step.
+    process. The arguments are those of that function, and `read_trust`: it reads which of the labels are trusted.
 
     Raises:
         DataError: An image, its labels or their trust cannot be read, or do not fit together.
     """
-    order = shuffled(len(dataset), recipe.runtime.random_seed, epoch)
-    plan = _EpochPlan(dataset, recipe, read_labels, read_trust, epoch, rank, world_size, order)
+    shuffled = Epoch.shuffled(dataset, recipe, epoch, rank, world_size)
+    plan = _EpochPlan(dataset, recipe, read_labels, read_trust, shuffled)
     steps = range(start_step, steps_per_epoch(dataset, recipe.segmentation))
     return read_ahead(plan.read_pairs, steps, workers=recipe.runtime.workers)
 
@@ -162,23 +139,18 @@ class _EpochPlan:
     recipe: Recipe
     read_labels: ReadLabels
     read_trust: ReadTrust | None
-    epoch: int
-    rank: int
-    world_size: int
-    order: NDArray[np.intp]
+    epoch: Epoch
 
     def read(self, step: int) -> SegmentationBatch:
         """Read this process's part of a step."""
-        size = self.recipe.segmentation.batch_size
-        positions = positions_of(step, size, rank=self.rank, world_size=self.world_size)
-        images, maps = self._crops(positions)
+        images, maps = self._crops(self.epoch.positions(step, self.recipe.segmentation.batch_size))
         normalized = normalize(images, self.recipe.data.mean, self.recipe.data.std)
         return SegmentationBatch(_channels_first(normalized), _labels(maps))
 
     def read_pairs(self, step: int) -> CoTrainingBatch:
         """Read this process's part of a step, as pairs."""
         half = self.recipe.segmentation.batch_size // 2
-        pairs = positions_of(step, half, rank=self.rank, world_size=self.world_size)
+        pairs = self.epoch.positions(step, half)
         positions = [position for pair in pairs for position in (pair + step * half, pair + (step + 1) * half)]
         images, maps = self._crops(positions)
         mixing = [self._mixing(pair) for pair in pairs]
@@ -197,8 +169,8 @@ class _EpochPlan:
         return np.stack([image for image, _ in crops]), np.stack([maps for _, maps in crops])
 
     def _crop(self, position: int) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
-        index, settings = int(self.order[position]), self.recipe.segmentation
-        generator = self._generator(Draw.IMAGE, position)
+        index, settings = self.epoch.index(position), self.recipe.segmentation
+        generator = self.epoch.generator(Draw.IMAGE, position)
         image = self.dataset.image(index)
         maps = self._maps(index, (image.shape[0], image.shape[1]))
         if maps.shape[:2] != image.shape[:2]:
@@ -224,13 +196,10 @@ class _EpochPlan:
 
     def _mixing(self, pair: int) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         chance = self.recipe.segmentation.co_training.mix_probability
-        return draw_mixing(self.dataset.classes.num_labels, chance, self._generator(Draw.MIX, pair))
+        return draw_mixing(self.dataset.classes.num_labels, chance, self.epoch.generator(Draw.MIX, pair))
 
     def _change(self, position: int) -> NDArray[np.float32]:
-        return draw_change(self.recipe.segmentation.co_training, self._generator(Draw.COLOUR, position))
-
-    def _generator(self, draw: Draw, position: int) -> np.random.Generator:
-        return keyed_generator(self.recipe.runtime.random_seed, draw, self.epoch, position)
+        return draw_change(self.recipe.segmentation.co_training, self.epoch.generator(Draw.COLOUR, position))
 
 
 def _channels_first(images: NDArray[Any]) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -191,8 +192,8 @@ def build_network(settings: SegmentationSettings, *, num_labels: int, weights: s
         InputError: Unknown trunk, or one that cannot have this stride.
         WeightsError: The weights are missing, damaged or belong to another network.
     """
-    build = build_deeplab_pair if settings.method == "co_training" else build_deeplab
-    return build(
+    build = partial(
+        build_deeplab,
         settings.trunk,
         num_labels,
         weights,
@@ -201,3 +202,4 @@ def build_network(settings: SegmentationSettings, *, num_labels: int, weights: s
         vgg_classifier=settings.vgg_classifier,
         vgg_dropout=settings.vgg_dropout,
     )
+    return build_deeplab_pair(build) if settings.method == "co_training" else build()

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from ktse.artifacts import RunDirectory, stage_key
+from ktse.artifacts import RunDirectory
 from ktse.config import Recipe, SegmentationSettings
 from ktse.data.classes import Classes
 from ktse.data.dataset import Dataset
 from ktse.engine.fabric import make_fabric
 from ktse.engine.guards import Guard
 from ktse.engine.optim import Schedule
-from ktse.engine.training_stage import run_training_stage
+from ktse.engine.training_stage import run_training_stage, training_key
 from ktse.nets.deeplab import DeepLab
 from ktse.nets.deeplab_pair import DeepLabPair
 from ktse.nets.normalization import set_normalization
@@ -47,15 +47,14 @@ OTHER_METHODS_SETTINGS = {"plain": {"co_training"}, "co_training": {"trusted_onl
 def segmenter_key(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, labels: LabelSource = "masks") -> str:
     """Return the stage key of a training: it changes with everything that the network depends on."""
     unused = INFERENCE_SETTINGS | GUARD_SETTINGS | OTHER_METHODS_SETTINGS[recipe.segmentation.method]
-    return stage_key(
+    return training_key(
         "segmenter",
-        dataset.fingerprint(),
+        dataset,
+        recipe,
         run.stage("masks").key if labels == "masks" else labels,
         recipe.segmentation.model_dump(mode="json", exclude=set(unused)),
         recipe.segmenter_weights,
-        {"mean": recipe.data.mean, "std": recipe.data.std, "random_seed": recipe.runtime.random_seed,
-         "precision": recipe.runtime.precision},
-    )  # fmt: skip
+    )
 
 
 def segmenter_file(run: RunDirectory) -> Path:
@@ -106,8 +105,8 @@ def train_segmenter(
         recipe.runtime,
         run=run,
         fabric=fabric,
-        draw=lambda: _draw(recipe, classes, fabric),
-        task=lambda network: _task(network, recipe, classes),
+        draw=lambda: draw_network(recipe, classes, fabric),
+        task=lambda network: task_of(network, recipe, classes),
         steps=lambda epoch: steps,
         batches=batches,
         schedule=Schedule(
@@ -150,7 +149,7 @@ def guards(settings: SegmentationSettings, *, labelled_share: float) -> list[Gua
     return [collapse, ignored]
 
 
-def _draw(recipe: Recipe, classes: Classes, fabric: Fabric) -> DeepLab | DeepLabPair:
+def draw_network(recipe: Recipe, classes: Classes, fabric: Fabric) -> DeepLab | DeepLabPair:
     """Build the network with its first weights."""
     settings = recipe.segmentation
     network = build_network(settings, num_labels=classes.num_labels, weights=recipe.segmenter_weights)
@@ -158,7 +157,7 @@ def _draw(recipe: Recipe, classes: Classes, fabric: Fabric) -> DeepLab | DeepLab
     return network
 
 
-def _task(network: DeepLab | DeepLabPair, recipe: Recipe, classes: Classes) -> nn.Module:
+def task_of(network: DeepLab | DeepLabPair, recipe: Recipe, classes: Classes) -> nn.Module:
     """Return the network with its losses."""
     if isinstance(network, DeepLab):
         return SegmentationTask(network, ignore_index=classes.ignore_index)
