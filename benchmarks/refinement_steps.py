@@ -33,12 +33,14 @@ WAYS: dict[str, dict[str, Any]] = {
 RESULT = Path(__file__).resolve().parents[1] / "results" / "refinement_steps.json"
 
 
-def measure(recipe: Recipe, data: Path | None, out: Path, data_set: str | int) -> list[Row]:
-    """Train once, refine in every way, and return a row for the seeds and one for each way."""
+def measure(recipe: Recipe, changes: list[str], data: Path | None, out: Path, data_set: str | int) -> list[Row]:
+    """Train once, refine in every way, and return a row for the seeds and one for each way; changes go before ways."""
+    recipe = apply_overrides(recipe, changes)
     run_recipe(recipe, data=data, out=out, stages=("localizer", "cams"))
     rows: list[Row] = []
     for way, settings in WAYS.items():
-        run_recipe(replace(recipe, refinement=settings), data=data, out=out, stages=("masks", "scores"))
+        refined = apply_overrides(replace(recipe, refinement=settings), changes)
+        run_recipe(refined, data=data, out=out, stages=("masks", "scores"))
         scores = read_json(RunDirectory(out).scores)["scores"]
         if not rows:
             best = next(score for score in scores if score["stage"] == "seeds")
@@ -54,17 +56,17 @@ def main() -> None:
     parser.add_argument("--worlds", type=int, nargs="+", default=[1, 2, 3], help="seeds of the Shapes worlds")
     parser.add_argument("--recipe", default="demo/irn")
     parser.add_argument("--data", type=Path, help="a folder of images in the place of Shapes")
-    parser.add_argument("--set", nargs="*", default=[], metavar="SECTION.KEY=VALUE", help="further settings")
+    parser.add_argument("--set", nargs="*", default=[], metavar="SECTION.KEY=VALUE", help="settings of every way")
     parser.add_argument("--out", type=Path, default=Path("runs/later_stages"))
     parser.add_argument("--result", type=Path, default=RESULT)
     options = parser.parse_args()
     alone = {"baseline": False, "fully_supervised": False}
-    recipe = replace(apply_overrides(load_recipe(options.recipe), options.set), evaluation=alone)
+    recipe = replace(load_recipe(options.recipe), evaluation=alone)
     rows: list[Row] = []
     for data_set in options.worlds if options.data is None else [options.data.name]:
         chosen = replace(recipe, data={"world_seed": data_set}) if options.data is None else recipe
         out = options.out / str(data_set)
-        make = partial(measure, chosen, options.data, out, data_set)
+        make = partial(measure, chosen, options.set, options.data, out, data_set)
         rows += kept_rows(out / "refinement_steps.json", make)
         write_json(options.result, {**provenance("refinement_steps"), "recipe": recipe.name, "rows": rows})
         print(f"{data_set}: done", flush=True)
