@@ -29,12 +29,12 @@ SEEDS = ("localizer", "cams", "scores")
 RESULT = Path(__file__).resolve().parents[1] / "results" / "folder_ablation.json"
 
 
-def measure(row: str, recipe: Recipe, data: Path, out: Path, *, complete: bool) -> list[Row]:
+def measure(row: str, recipe: Recipe, data: Path, out: Path, *, complete: bool, bound: bool) -> list[Row]:
     """Run a row, and return it with its scores."""
     name, *settings = row.split()
     kept = weights_with(ROWS[name], recipe.localization.weights)
     recipe = replace(recipe, localization={"weights": kept}, evaluation={"baseline": False})
-    recipe = replace(apply_overrides(recipe, settings), evaluation={"fully_supervised": complete})
+    recipe = replace(apply_overrides(recipe, settings), evaluation={"fully_supervised": bound})
     scores = run_recipe(recipe, data=data, out=out, stages=None if complete else SEEDS)
     return [
         {"world": data.name, "row": row, "random_seed": recipe.runtime.random_seed}
@@ -49,6 +49,7 @@ def main() -> None:
     parser.add_argument("--recipe", default="folder/cpu")
     parser.add_argument("--rows", nargs="+", default=list(ROWS), metavar="'NAME [SECTION.KEY=VALUE ...]'")
     parser.add_argument("--complete", nargs="*", default=[], metavar="ROW", help="rows that run all stages")
+    parser.add_argument("--bound", action="store_true", help="train the segmenter of these rows on true masks, too")
     parser.add_argument("--set", nargs="*", default=[], metavar="SECTION.KEY=VALUE", help="settings of all rows")
     parser.add_argument("--out", type=Path, default=Path("runs/folder_ablation"))
     parser.add_argument("--result", type=Path, default=RESULT)
@@ -57,7 +58,8 @@ def main() -> None:
     rows: list[Row] = []
     for row in options.rows:
         out, complete = options.out / re.sub(r"[^\w.=-]+", "_", row), row in options.complete
-        make = partial(measure, row, recipe, options.data, out, complete=complete)
+        bound = complete and options.bound
+        make = partial(measure, row, recipe, options.data, out, complete=complete, bound=bound)
         rows += kept_rows(out / ("all_stages.json" if complete else "seeds.json"), make)
         write_json(options.result, {**provenance("folder_ablation"), "recipe": recipe.name, "rows": rows})
         print(f"{row}: done", flush=True)
