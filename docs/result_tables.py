@@ -17,6 +17,7 @@ from typing import Any
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 PICTURE = re.compile(r"^!\[[^\]]*\]\((?P<path>img/[^)]+)\)$", re.MULTILINE)
 MARK = re.compile(r"^\{\{ *results: *(?P<name>[\w-]+) *\}\}$", re.MULTILINE)
+SETTING = re.compile(r" (?:\w+\.)+(?P<name>\w+=)")
 ORIGIN = ("benchmark", "command", "commit", "machine", "created", "protocol")
 TRUST_COLUMNS = {"trusted_accuracy": "trusted correct", "trusted_share": "trusted share"}
 SCORE_COLUMNS = {"miou": "mIoU", "over_expansion": "over", "under_activation": "under", **TRUST_COLUMNS}
@@ -135,21 +136,30 @@ def score_tables(rows: list[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
 def score_table(
     title: str, by_row: Mapping[str, Mapping[Any, Row]], columns: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """Return the first of the columns on each data set, and the means of those that a whole row knows; bounds last."""
+    """Return the first of the columns on each data set, and the means of those that a whole row knows; bounds last.
+
+    Of a single data set there are no means, only the columns.
+    """
     main = next(iter(columns))
     worlds = sorted({world for by_world in by_row.values() for world in by_world})
+    of_each, kind = (worlds, "mean ") if len(worlds) > 1 else ([], "")
     return [
         {
-            title: name,
-            **{f"data set {world}": percent(by_world.get(world, {}).get(main)) for world in worlds},
+            title: row_name(name),
+            **{f"data set {world}": percent(by_world.get(world, {}).get(main)) for world in of_each},
             **{
-                f"mean {column}".strip(): percent(mean(score[key] for score in by_world.values()))
+                f"{kind}{column}".strip(): percent(mean(score[key] for score in by_world.values()))
                 for key, column in columns.items()
                 if all(score.get(key) is not None for score in by_world.values())
             },
         }
         for name, by_world in sorted(by_row.items(), key=lambda item: item[0].startswith(BOUND))
     ]
+
+
+def row_name(name: str) -> str:
+    """Call settings in the name of a row by their last names; the command has them in full."""
+    return SETTING.sub(r", \g<name>", name)
 
 
 def kind_of(score: Row) -> str:
