@@ -47,7 +47,15 @@ def test_same_image_whenever_it_is_drawn(few: Shapes) -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [Shapes("val", count=4), Shapes(world_seed=1, count=4)], ids=["other split", "other world seed"]
+    "other",
+    [
+        Shapes("val", count=4),
+        Shapes(world_seed=1, count=4),
+        Shapes(count=4, size=48),
+        Shapes(count=4, world=World(noise=0.1)),
+        Shapes(count=4, show="striking"),
+    ],
+    ids=["split", "world seed", "size", "world", "show"],
 )
 def test_other_images_elsewhere(few: Shapes, other: Shapes) -> None:
     assert not np.array_equal(few.image(0), other.image(0))

@@ -30,6 +30,7 @@ class Dataset(ABC):
         tags: (N, K) bool, True where a class is said to be in an image.
         has_masks: Whether at least some images have a true mask.
         notes: What is unusual about the split without being wrong; sentences for a person to read.
+        variant: What tells its images from those of another data set of this name and these tags.
 
     Raises:
         DataError: No images, ids that are not unique, or tags of another shape.
@@ -45,6 +46,7 @@ class Dataset(ABC):
         tags: NDArray[np.bool_],
         has_masks: bool,
         notes: Sequence[str] = (),
+        variant: str = "",
     ) -> None:
         self.name = name
         self.split = split
@@ -54,6 +56,7 @@ class Dataset(ABC):
         self.tags.flags.writeable = False
         self.has_masks = has_masks
         self.notes = tuple(notes)
+        self.variant = variant
         if not self.ids:
             raise DataError(f"{name} has no images in split '{split}'.", remedy="Add images or give another split.")
         if len(set(self.ids)) != len(self.ids):
@@ -98,9 +101,9 @@ class Dataset(ABC):
         return Sample(id=self.ids[index], image=self.image(index), tags=self.tags[index], mask=mask)
 
     def fingerprint(self) -> str:
-        """Return a hex digest over name, split, classes, ids and tags: equal where a run may go on."""
+        """Return a hex digest over name, split, classes, ids, tags and variant: equal where a run may go on."""
         digest = hashlib.sha256()
-        digest.update(json.dumps([self.name, self.split, self.classes.names, self.ids]).encode())
+        digest.update(json.dumps([self.name, self.split, self.classes.names, self.ids, self.variant]).encode())
         digest.update(np.packbits(self.tags, axis=1).tobytes())
         return digest.hexdigest()
 
@@ -131,6 +134,7 @@ class _Subset(Dataset):
             tags=whole.tags[list(self._indices)],
             has_masks=whole.has_masks,
             notes=whole.notes,
+            variant=whole.variant,
         )
 
     def file(self, index: int) -> Path | None:

@@ -75,6 +75,7 @@ class Shapes(Dataset):
             ids=[f"{split}/{index:04d}" for index in range(count)],
             tags=tags,
             has_masks=True,
+            variant=repr((size, self._world, show)),
         )
 
     def image(self, index: int) -> NDArray[np.uint8]:
