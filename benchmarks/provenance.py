@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 
@@ -16,7 +17,7 @@ def provenance(benchmark: str) -> dict[str, object]:
     """
     return {
         "benchmark": benchmark,
-        "command": " ".join(["python", *sys.argv]),
+        "command": shlex.join(["python", *sys.argv]),
         "commit": git_commit(),
         "machine": describe_machine(),
         "created": time.strftime("%Y-%m-%d", time.gmtime()),
