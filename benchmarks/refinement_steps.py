@@ -1,4 +1,4 @@
-"""Pseudo masks by every way of refinement, from the same CAMs: none, PAR, CRF, IRN, IRN and CRF.
+"""Pseudo masks by every way of refinement, from the same CAMs: none, PAR, CRF, both, IRN, IRN and CRF.
 
     python benchmarks/refinement_steps.py --worlds 1 2 3 --out runs/later_stages
 
@@ -27,6 +27,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "seeds, fixed": {"steps": ()},
     "PAR": {"steps": ("par",)},
     "CRF": {"steps": ("crf",), "background_score": 0.1},
+    "PAR + CRF": {"steps": ("par", "crf")},
     "IRN": {"steps": ("irn",)},
     "IRN + CRF": {"steps": ("irn", "crf")},
 }
