@@ -52,12 +52,17 @@ def git(folder, *arguments):
 
 def test_commit_of_a_checkout_and_changes(tmp_path, monkeypatch):
     module = checkout(tmp_path, monkeypatch)
+    result = tmp_path / "results" / "figure.json"
+    result.parent.mkdir()
+    result.write_text("1")
     git(tmp_path, "init")
     assert git_commit() is None  # no commit yet
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-m", "x")
     commit = git(tmp_path, "rev-parse", "HEAD")
     assert git_commit() == commit
+    result.write_text("2")
+    assert git_commit() == commit  # a benchmark has written its figure
     module.write_text("y")
     assert git_commit() == f"{commit}+changes"
 

@@ -70,6 +70,9 @@ def describe_machine(device: str = "cpu", processes: int = 1) -> dict[str, Any]:
 def git_commit() -> str | None:
     """Return the commit of the checkout that this package runs from, with `+changes` when files differ from it.
 
+    What differs in `results/` does not count: no code is there, and a benchmark that writes its file would call itself
+    changed.
+
     None when the package is installed elsewhere, or git is not there.
     """
     checkout = Path(__file__).resolve().parents[3]
@@ -79,7 +82,8 @@ def git_commit() -> str | None:
     commit = _output(git, checkout, "rev-parse", "HEAD")
     if commit is None:
         return None
-    return f"{commit}+changes" if _output(git, checkout, "status", "--porcelain", "--untracked-files=no") else commit
+    status = ["status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)results"]
+    return f"{commit}+changes" if _output(git, checkout, *status) else commit
 
 
 def _output(git: str, folder: Path, *arguments: str) -> str | None:
