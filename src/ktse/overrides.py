@@ -69,7 +69,7 @@ def explained(error: ValidationError) -> RecipeError:
     name = _setting_of(first)
     if first["type"] == "extra_forbidden":
         return _unknown(name)
-    complaint = first["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list such as [1, 2]")
+    complaint = first["msg"].removeprefix("Value error, ").replace("a valid tuple", _list_of(first["input"]))
     if not complaint.startswith("Input should"):
         return RecipeError(f"{name}: {complaint}.")
     meaning = _meaning(name)
@@ -156,6 +156,11 @@ def _meaning(name: str) -> str:
     """Return the meaning of a setting, empty where it has none."""
     field = _field(name.partition("[")[0])
     return (field.description or "") if field else ""
+
+
+def _list_of(value: object) -> str:
+    """Say how a value is written as a list."""
+    return f"a list: [{value}]" if isinstance(value, str | int | float) else "a list such as [1, 2]"
 
 
 def _shortened(value: object, length: int = 80) -> str:
