@@ -125,13 +125,14 @@ def main() -> None:
     """Measure every step."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True, help="folder of photographs, at least 500 x 375 px")
-    parser.add_argument("--steps", nargs="+", metavar="STEP", help="only these")
+    names = list(steps())
+    parser.add_argument("--steps", nargs="+", choices=names, metavar="STEP", help=f"only these of: {', '.join(names)}")
     parser.add_argument("--count", type=int, default=10, help="images for each process")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--result", type=Path, default=RESULT)
     options = parser.parse_args()
     rows = []
-    for name in options.steps or steps():
+    for name in options.steps or names:
         rows.append(measure(name, options.photos, options.count, options.repeats))
         print(rows[-1], flush=True)
         write_json(options.result, {**provenance("refinement_cost"), "rows": rows})
