@@ -41,6 +41,7 @@ CPU = replace(
     GPU,
     name="folder/cpu",
     summary="Own images on a laptop without a GPU: a small trunk, small crops, a short schedule.",
+    data={"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)},  # what timm's weights of this trunk were trained with
     localization={
         "trunk": "tf_efficientnet_lite0",
         "resize_range": (192, 256),
