@@ -77,6 +77,10 @@ class GuardError(StoppedError):
     """A training that has gone wrong was stopped, with the reason."""
 
 
+class KtseWarning(UserWarning):
+    """Something that works and is likely not what is wanted; one sentence for the person at the keyboard."""
+
+
 MOST_NAMES = 20
 """Known names that an error lists when none is near."""
 

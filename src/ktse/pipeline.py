@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from ktse.config import Recipe, replace
 from ktse.data.dataset import Dataset
 from ktse.data.open import has_split, open_dataset
 from ktse.engine.fabric import joined
-from ktse.errors import InputError, near_matches
+from ktse.errors import InputError, KtseWarning, near_matches
 from ktse.evaluation.origins import with_origins
 from ktse.evaluation.refinement import score_ir_labels, score_masks, score_steps
 from ktse.evaluation.run import score_label_maps, score_seeds
@@ -22,6 +23,7 @@ from ktse.evaluation.score import Score, read_scores, write_scores
 from ktse.export.released import adopt_released
 from ktse.localization.infer import localize
 from ktse.localization.train import train_localizer
+from ktse.nets.trunk_normalization import other_normalizations
 from ktse.nets.weight_contents import Contents
 from ktse.recipes import load_recipe
 from ktse.recipes.components import weights_with
@@ -75,6 +77,7 @@ def run_recipe(recipe: Recipe, *, data: Path | None, out: Path, stages: Sequence
         first = fabric.global_rank == 0
         with run.lock() if first else nullcontext():
             if first:
+                _warn_of_colours(recipe)
                 _write_recipe(run, recipe)
                 _write_manifest(run, recipe, fabric)
             fabric.barrier()
@@ -138,6 +141,12 @@ def open_splits(recipe: Recipe, data: Path | None) -> Splits:
         if split not in opened and has_split(settings, data, split):
             opened[split] = open_dataset(settings, data, split)
     return Splits(train, opened.get(settings.score_split, train), opened.get(settings.val_split, train))
+
+
+def _warn_of_colours(recipe: Recipe) -> None:
+    """Warn of trunks that learned from images normalised otherwise than the recipe says."""
+    for sentence in other_normalizations(recipe.pretrained_trunks, mean=recipe.data.mean, std=recipe.data.std):
+        warnings.warn(f"{sentence} Set data.mean and data.std, or take another trunk.", KtseWarning, stacklevel=3)
 
 
 def _run_stages(recipe: Recipe, run: RunDirectory, splits: Splits, wanted: Iterable[str], fabric: Fabric) -> None:

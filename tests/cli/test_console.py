@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from rich.table import Table
 
-from ktse.cli.console import complain, rank, say
+from ktse.cli.console import complain, rank, say, show_warning
+from ktse.errors import KtseWarning
 
 
 def test_only_the_first_process_prints(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -24,6 +25,13 @@ def test_errors_of_other_processes_say_which(
     monkeypatch.setenv("RANK", "3")
     complain("odd input")
     assert capsys.readouterr().err == "error: odd input\n[process 3] error: odd input\n"
+
+
+def test_warnings_of_ours_are_one_line_and_others_stay(capsys: pytest.CaptureFixture[str]) -> None:
+    show_warning(KtseWarning("odd\n  colours."), KtseWarning, "pipeline.py", 7)
+    assert capsys.readouterr().err == "warning: odd colours.\n"
+    with pytest.warns(UserWarning, match="of a library"):
+        show_warning(UserWarning("of a library"), UserWarning, "library.py", 7)
 
 
 def test_tables_are_not_wrapped_to_a_terminal_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,10 +32,10 @@ from ktse.segmentation.segmenter import build_network
 from reference.voc_tree import add_image, add_list, add_mask
 
 RECIPES = all_recipes()
-PARAMETERS = {"resnet38d": 106.1, "resnet101": 44.0, "vgg16": 37.9, "resnet50.tv_in1k": 24.9}
+PARAMETERS = {"resnet38d": 106.1, "resnet101.tv2_in1k": 44.0, "vgg16": 37.9, "resnet50.tv_in1k": 24.9}
 """Millions in the networks of the paper, for 20 classes (REFERENCE 1.4, 5.3, 6.1; VGG16: four branches of 5.8)."""
 
-SMALL = {"resnet50": "test_resnet", "resnet50.tv_in1k": "test_resnet", "resnet101": "test_resnet"}
+SMALL = {"resnet50": "test_resnet", "resnet50.tv_in1k": "test_resnet", "resnet101.tv2_in1k": "test_resnet"}
 """What stands for trunks too large for a test; resnet38d and vgg16 get few channels, the others are themselves."""
 
 CROP = 32

@@ -13,7 +13,7 @@ from ktse.config import Recipe, replace
 from ktse.data.folder import Folder
 from ktse.data.image_io import read_confidence, read_label_map
 from ktse.data.shapes import Shapes
-from ktse.errors import InputError
+from ktse.errors import InputError, KtseWarning
 from ktse.pipeline import STAGES, run_recipe
 
 
@@ -109,3 +109,9 @@ def test_own_images_without_any_mask(tiny: Recipe, tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
     assert all(run.mask(id_).is_file() and run.prediction(id_).is_file() for id_ in Folder(tmp_path).ids)
     assert run.report.is_file()
+
+
+def test_a_trunk_that_learned_from_other_colours_is_warned_of(tiny: Recipe, tmp_path: Path) -> None:
+    other = replace(tiny, localization={"trunk": "tf_efficientnet_lite0", "trunk_weights": "lite0.safetensors"})
+    with pytest.warns(KtseWarning, match=r"localization\.trunk .* mean 0\.5,0\.5,0\.5 .* Set data\.mean and data\.std"):
+        run_recipe(other, data=None, out=tmp_path / "run", stages=())

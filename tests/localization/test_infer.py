@@ -29,8 +29,24 @@ class Painter(nn.Module):
         return LocalizerOutput(cam_with_background=F.pad(cam, (0, 0, 0, 0, 1, 0)), logits=torch.zeros(len(images), 3))
 
 
-def slow_cams(image: np.ndarray, present: list[int], merge: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """REFERENCE 4.1 read aloud: one view after the other, each resized to the image before anything else."""
+def up(cams: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(cams[None], size=size, mode="bilinear", align_corners=False)[0]
+
+
+def as_seeds(cams: Tensor, mirrored: Tensor, size: tuple[int, int]) -> Tensor:
+    """REFERENCE 4.1: every view to the size of the image, clipped, turned back, added."""
+    return up(cams, size).relu() + up(mirrored, size).relu().flip(-1)
+
+
+def as_for_irn(cams: Tensor, mirrored: Tensor, size: tuple[int, int]) -> Tensor:
+    """REFERENCE 5.1: the network itself adds the two views and clips; what it returns is resized."""
+    return up((cams + mirrored.flip(-1)).relu(), size)
+
+
+def slow_cams(
+    image: np.ndarray, present: list[int], merge: Callable[[Tensor, Tensor, tuple[int, int]], Tensor]
+) -> Tensor:
+    """The references read aloud, one view after the other."""
     from PIL import Image
 
     mean, std = torch.tensor(RECIPE.data.mean).view(3, 1, 1), torch.tensor(RECIPE.data.std).view(3, 1, 1)
@@ -39,19 +55,13 @@ def slow_cams(image: np.ndarray, present: list[int], merge: Callable[[Tensor, Te
     for scale in RECIPE.localization.scales:
         pixels = Image.fromarray(image).resize((round(width * scale), round(height * scale)), Image.Resampling.BICUBIC)
         view = (torch.from_numpy(np.array(pixels)).permute(2, 0, 1) / 255 - mean) / std
-        up = [
-            F.interpolate(Painter()(v[None]).cam, size=(height, width), mode="bilinear") for v in (view, view.flip(-1))
-        ]
-        total += merge(up[0][0, present], up[1][0, present].flip(-1))
+        cams, mirrored = (Painter()(v[None]).cam[0, present] for v in (view, view.flip(-1)))
+        total += merge(cams, mirrored, (height, width))
     return total / (total.amax((1, 2), keepdim=True) + 1e-5)
 
 
-@pytest.mark.parametrize(
-    ("name", "merge"),
-    [("relu_then_sum", lambda a, b: a.relu() + b.relu()), ("sum_then_relu", lambda a, b: (a + b).relu())],
-    ids=["as seeds", "as for IRN"],
-)
-def test_views_are_merged_as_published(name: str, merge: Callable[[Tensor, Tensor], Tensor]) -> None:
+@pytest.mark.parametrize(("name", "merge"), [("relu_then_sum", as_seeds), ("sum_then_relu", as_for_irn)])
+def test_views_are_merged_as_published(name: str, merge: Callable[[Tensor, Tensor, tuple[int, int]], Tensor]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (21, 34, 3), dtype=np.uint8)
     recipe = replace(RECIPE, localization={"view_merge": name})
     cams = infer_cams(Painter().eval(), image[None], np.array([[True, True, True]]), recipe)[0]
@@ -59,6 +69,16 @@ def test_views_are_merged_as_published(name: str, merge: Callable[[Tensor, Tenso
     torch.testing.assert_close(torch.from_numpy(np.asarray(cams.scores)), expected.detach(), rtol=1e-4, atol=1e-5)
     assert cams.scores[2].max() == 0, "a class that is negative everywhere has no CAM"
     assert cams.size == (21, 34)
+
+
+def test_the_orders_of_merging_differ() -> None:
+    def clipped_late(cams: Tensor, mirrored: Tensor, size: tuple[int, int]) -> Tensor:
+        return (up(cams, size) + up(mirrored, size).flip(-1)).relu()
+
+    image = np.random.default_rng(0).integers(0, 256, (21, 34, 3), dtype=np.uint8)
+    seeds, irn = (slow_cams(image, [0], merge) for merge in (as_seeds, as_for_irn))
+    assert (seeds - irn).abs().max() > 0.05
+    assert (slow_cams(image, [0], clipped_late) - irn).abs().max() > 0.05, "clipping and resizing do not commute"
 
 
 def test_absent_classes_are_left_out_and_the_grid_is_the_recipes() -> None:
@@ -86,6 +106,8 @@ def test_a_mirrored_image_has_mirrored_cams() -> None:
     np.testing.assert_allclose(one.scores, other.scores[:, :, ::-1], atol=1e-5)
 
 
-def test_without_mirror_both_merges_agree() -> None:
-    cams = torch.randn(1, 2, 3, 4)
-    assert torch.equal(merge_views(cams, None, "relu_then_sum"), merge_views(cams, None, "sum_then_relu"))
+def test_without_a_mirror_the_order_of_clipping_and_resizing_stays() -> None:
+    cams = torch.tensor([[[[1.0, -1.0]]]])
+    seeds, irn = (merge_views(cams, None, (1, 4), name) for name in ("relu_then_sum", "sum_then_relu"))
+    torch.testing.assert_close(seeds[0, 0, 0], torch.tensor([1.0, 0.5, 0.0, 0.0]))
+    torch.testing.assert_close(irn[0, 0, 0], torch.tensor([1.0, 0.75, 0.25, 0.0]))

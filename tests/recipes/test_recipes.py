@@ -8,6 +8,7 @@ import yaml
 from ktse.config import LossWeights, Recipe, Section, replace
 from ktse.errors import RecipeError
 from ktse.evaluation.published_tables import TABLES
+from ktse.nets.trunk_normalization import other_normalizations
 from ktse.recipes import RECIPES, load_recipe
 from ktse.recipes.components import ROWS, weights_with
 from ktse.recipes.dialects import PAPER, PUBLISHED
@@ -96,6 +97,21 @@ def test_every_row_of_the_paper_has_a_recipe() -> None:
     rows = {(name.partition("/table")[2][0], recipe.published_value) for name, recipe in RECIPES.items()
             if "/table" in name}  # fmt: skip
     assert rows == published
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_images_are_normalized_as_every_trunk_was_trained(name: str) -> None:
+    recipe = load_recipe(name)
+    assert other_normalizations(recipe.pretrained_trunks, mean=recipe.data.mean, std=recipe.data.std) == []
+
+
+def test_segmenters_on_resnet_start_from_the_published_weights() -> None:
+    """torchvision's second set (REFERENCE 6.1), which is not what timm takes for the bare name."""
+    rows = [recipe for name, recipe in RECIPES.items() if name.startswith(("voc12/", "coco14/"))]
+    assert {(recipe.segmentation.trunk, recipe.segmentation.trunk_weights) for recipe in rows} == {
+        ("resnet101.tv2_in1k", "timm"),
+        ("vgg16", "timm"),
+    }
 
 
 def test_settings_of_vgg_and_coco() -> None:

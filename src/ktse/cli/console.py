@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 
+from ktse.errors import KtseWarning
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+
+_SHOW_OTHERS = warnings.showwarning
 
 
 def rank() -> int:
@@ -32,7 +38,26 @@ def say(what: RenderableType) -> None:
 
 
 def complain(what: str) -> None:
-    """Print one line on standard error, with the number of the process where there are several."""
+    """Print an error as one line on standard error, with the number of the process where there are several."""
+    _line("error:", typer.colors.RED, what)
+
+
+def show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning of ours as one line on standard error; stands for `warnings.showwarning`."""
+    if issubclass(category, KtseWarning):
+        _line("warning:", typer.colors.YELLOW, str(message))
+    else:
+        _SHOW_OTHERS(message, category, filename, lineno, file, line)
+
+
+def _line(kind: str, colour: str, what: str) -> None:
     place = f"[process {rank()}] " if rank() > 0 else ""
-    typer.secho(f"{place}error:", fg=typer.colors.RED, bold=True, err=True, nl=False)
+    typer.secho(f"{place}{kind}", fg=colour, bold=True, err=True, nl=False)
     typer.echo(f" {' '.join(what.split())}", err=True)

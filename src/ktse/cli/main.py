@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
+import warnings
 from typing import Annotated
 
 import typer
 
 from ktse.cli import data, evaluate, export, predict, run, stages, weights
-from ktse.cli.console import complain, say
+from ktse.cli.console import complain, say, show_warning
 from ktse.cli.failures import KtseGroup
 from ktse.cli.recipes import recipes
 
@@ -56,6 +57,7 @@ def ktse(
 
 def main() -> None:
     """Run the command of this process's arguments and leave with its exit code."""
+    warnings.showwarning = show_warning
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: resumable
     try:
         app(prog_name="ktse")

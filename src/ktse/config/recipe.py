@@ -59,6 +59,23 @@ class Recipe(Section):
         """The weights of IRNet's trunk."""
         return self._weights(self.refinement.irn.trunk_weights)
 
+    @property
+    def pretrained_trunks(self) -> dict[str, str]:
+        """Section to its trunk, where the stage is part of a run and its trunk starts from weights.
+
+        Example:
+            >>> Recipe().pretrained_trunks
+            {'localization': 'resnet38d', 'refinement.irn': 'resnet50.tv_in1k', 'segmentation': 'resnet101.tv2_in1k'}
+        """
+        used = {
+            "localization": (self.localization.trunk, self.localization.trunk_weights),
+            "refinement.irn": (self.refinement.irn.trunk, self.irnet_weights),
+            "segmentation": (self.segmentation.trunk, self.segmenter_weights),
+        }
+        if "irn" not in self.refinement.steps:
+            del used["refinement.irn"]
+        return {section: trunk for section, (trunk, weights) in used.items() if weights is not None}
+
     def _weights(self, named: str | None) -> str | None:
         return self.localization.trunk_weights if named == SAME_AS_LOCALIZATION else named
 

@@ -15,7 +15,12 @@ class SegmentationSettings(Section):
     """How the segmenter is built, trained and asked for predictions."""
 
     # network
-    trunk: str = setting("resnet101", "feature extractor: vgg16, demo or a timm name", f"{PAPER} 4.1")
+    trunk: str = setting(
+        "resnet101.tv2_in1k",
+        "feature extractor: vgg16, demo or a timm name; what follows a dot names timm's weights, here torchvision's "
+        "second set",
+        f"{PAPER} 4.1; weights {CODE} (REFERENCE 6.1)",
+    )
     trunk_weights: str | None = setting(
         "timm",
         "as localization.trunk_weights; `localization` for the same ones, when the trunk is the same",

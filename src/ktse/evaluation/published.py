@@ -130,8 +130,9 @@ def _other_trunks(table: PublishedTable, recipe: Recipe) -> Iterator[str]:
     """Say which networks are not those of the table; timm names weights after a dot, which is no other network."""
     is_segmenter = any(column.stage == "predictions" for column in table.columns)
     trunk = recipe.segmentation.trunk if is_segmenter else recipe.localization.trunk
-    if trunk.partition(".")[0] != table.trunk:
-        yield f"{'segmenter' if is_segmenter else 'localizer'} on {trunk}, in the paper on {table.trunk}"
+    network = trunk.partition(".")[0]
+    if network != table.trunk:
+        yield f"{'segmenter' if is_segmenter else 'localizer'} on {network}, in the paper on {table.trunk}"
 
 
 def _or_least(value: float | None) -> float:

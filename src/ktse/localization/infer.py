@@ -90,9 +90,9 @@ def infer_cams(
     total = torch.zeros(len(images), tags.shape[1], *grid, device=device)
     for scale in settings.scales:
         views = _views(images, (max(1, round(height * scale)), max(1, round(width * scale))), recipe).to(device)
-        cams = resize_to(localizer(views).cam.float(), grid)
-        mirrored = resize_to(localizer(views.flip(-1)).cam.float(), grid).flip(-1) if settings.mirror else None
-        total += merge_views(cams, mirrored, settings.view_merge)
+        both = (views, views.flip(-1)) if settings.mirror else (views,)
+        raw = [localizer(view).cam.float() for view in both]
+        total += merge_views(raw[0], raw[1].flip(-1) if settings.mirror else None, grid, settings.view_merge)
     scores = max_normalize(total).cpu().numpy()
     classes = [np.flatnonzero(row).astype(np.int64) for row in tags]
     return [CamSet(scores[n, present], present, (height, width)) for n, present in enumerate(classes)]
@@ -106,22 +106,28 @@ def _views(images: NDArray[np.uint8], size: tuple[int, int], recipe: Recipe) -> 
     return torch.from_numpy(stacked.transpose(0, 3, 1, 2).copy())  # (N, h, w, 3) -> (N, 3, h, w)
 
 
-def merge_views(cams: Tensor, mirrored: Tensor | None, view_merge: str) -> Tensor:
-    """Merge the raw CAMs of a view and of its mirror.
+def merge_views(cams: Tensor, mirrored: Tensor | None, grid: tuple[int, int], view_merge: str) -> Tensor:
+    """Merge the raw CAMs of a view and of its mirror, and bring them to a grid.
+
+    Clipping and resizing do not commute, so the order is part of the method: `relu_then_sum` resizes each view, clips
+    it, and adds (REFERENCE 4.1, for seeds); `sum_then_relu` adds the views on the network's own grid, clips, and
+    resizes (REFERENCE 5.1, for IRN).
 
     Args:
-        cams: Raw CAMs, any shape.
+        cams: (N, K, h, w) raw CAMs.
         mirrored: Those of the mirrored image, already turned back; None without mirror.
-        view_merge: `relu_then_sum` (REFERENCE 4.1) or `sum_then_relu` (REFERENCE 5.1).
+        grid: Height and width of the result.
+        view_merge: `relu_then_sum` or `sum_then_relu`.
 
     Returns:
-        As the input, not negative.
+        (N, K, *grid), not negative.
 
     Example:
-        >>> a, b = torch.tensor([2.0, -1.0]), torch.tensor([-1.0, 3.0])
-        >>> merge_views(a, b, "relu_then_sum"), merge_views(a, b, "sum_then_relu")
-        (tensor([2., 3.]), tensor([1., 2.]))
+        >>> a, b = torch.tensor([[[[2.0, -1.0]]]]), torch.tensor([[[[-1.0, 3.0]]]])
+        >>> merge_views(a, b, (1, 2), "relu_then_sum"), merge_views(a, b, (1, 2), "sum_then_relu")
+        (tensor([[[[2., 3.]]]]), tensor([[[[1., 2.]]]]))
     """
-    if mirrored is None:
-        return cams.relu()
-    return cams.relu() + mirrored.relu() if view_merge == "relu_then_sum" else (cams + mirrored).relu()
+    views = (cams,) if mirrored is None else (cams, mirrored)
+    if view_merge == "relu_then_sum":
+        return torch.stack([resize_to(view, grid).relu() for view in views]).sum(0)
+    return resize_to(torch.stack(views).sum(0).relu(), grid)
