@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from dataclasses import replace as replace_fields
 from pathlib import Path
@@ -21,22 +21,28 @@ from ktse.evaluation.refinement import score_ir_labels, score_masks, score_steps
 from ktse.evaluation.run import score_label_maps, score_seeds
 from ktse.evaluation.score import Score, read_scores, write_scores
 from ktse.export.released import adopt_released
-from ktse.localization.infer import localize
-from ktse.localization.train import train_localizer
+from ktse.localization.infer import cams_key, localize
+from ktse.localization.train import localizer_key, train_localizer
 from ktse.nets.trunk_normalization import other_normalizations
 from ktse.nets.weight_contents import Contents
 from ktse.recipes import load_recipe
 from ktse.recipes.components import weights_with
-from ktse.refinement.run import refine
+from ktse.refinement.ir_labels import ir_labels_key
+from ktse.refinement.irn_training import irnet_key
+from ktse.refinement.run import masks_key, refine
 from ktse.report.page import write_report
-from ktse.segmentation.predict import predict
-from ktse.segmentation.train import train_segmenter
+from ktse.segmentation.labels import LabelSource
+from ktse.segmentation.predict import predict, predictions_key
+from ktse.segmentation.train import segmenter_key, train_segmenter
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 STAGES = ("localizer", "cams", "masks", "segmenter", "predictions", "scores", "report")
 """Stages in the order in which they run."""
+
+SCORED = ("cams", "ir_labels", "masks", "predictions")
+"""Stages whose outputs are scored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +79,11 @@ def run_recipe(recipe: Recipe, *, data: Path | None, out: Path, stages: Sequence
     wanted = _known_stages(stages)
     splits = open_splits(recipe, data)
     run = RunDirectory(out)
+    makes = not set(wanted) <= {"scores", "report"}  # looking at a run from another side does not change what it is
     with joined(recipe.runtime) as fabric:
         first = fabric.global_rank == 0
-        with run.lock() if first else nullcontext():
-            if first:
+        with run.lock() if first else nullcontext(), _kept_recipe(run) if first and makes else nullcontext():
+            if first and makes:
                 _warn_of_colours(recipe)
                 _write_recipe(run, recipe)
                 _write_manifest(run, recipe, fabric)
@@ -89,7 +96,8 @@ def run_recipe(recipe: Recipe, *, data: Path | None, out: Path, stages: Sequence
                 if first:
                     write_scores(run, scores, device=str(fabric.device), processes=fabric.world_size)
             if first:
-                _write_manifest(run, recipe, fabric)
+                if makes:
+                    _write_manifest(run, recipe, fabric)
                 if "report" in wanted:
                     write_report(run, train=splits.train, val=splits.val, recipe=recipe, baseline=baseline)
         return read_scores(run) if first else []
@@ -143,6 +151,18 @@ def open_splits(recipe: Recipe, data: Path | None) -> Splits:
     return Splits(train, opened.get(settings.score_split, train), opened.get(settings.val_split, train))
 
 
+@contextmanager
+def _kept_recipe(run: RunDirectory) -> Iterator[None]:
+    """Put the recipe of a run back when what is done to it turns out to be bad use: a word mistyped costs nothing."""
+    before = run.recipe.read_bytes() if run.recipe.is_file() else None
+    try:
+        yield
+    except InputError:
+        if before is not None:
+            write_bytes_atomic(run.recipe, before)
+        raise
+
+
 def _warn_of_colours(recipe: Recipe) -> None:
     """Warn of trunks that learned from images normalised otherwise than the recipe says."""
     for sentence in other_normalizations(recipe.pretrained_trunks, mean=recipe.data.mean, std=recipe.data.std):
@@ -169,10 +189,13 @@ def _run_baseline(
     """Run the same stages with the plain classifier, for comparison; None when the recipe does not ask for it."""
     if not recipe.evaluation.baseline:
         return None
-    plain = replace(recipe, localization={"weights": weights_with((), recipe.localization.weights)})
     child = RunDirectory(run.root / "baseline")
-    _run_stages(plain, child, splits, wanted, fabric)
+    _run_stages(_plain(recipe), child, splits, wanted, fabric)
     return child
+
+
+def _plain(recipe: Recipe) -> Recipe:
+    return replace(recipe, localization={"weights": weights_with((), recipe.localization.weights)})
 
 
 def _run_fully_supervised(
@@ -197,10 +220,14 @@ def _score(
     bound: RunDirectory | None,
     fabric: Fabric,
 ) -> list[Score]:
-    """Score what there is, beside the baseline's and the bound's value."""
+    """Score what there is, beside the baseline's and the bound's value.
+
+    Raises:
+        InputError: What there is was made with other settings than the recipe's, all of it.
+    """
     ours = _score_run(recipe, run, splits, fabric)
-    plain = _score_run(recipe, baseline, splits, fabric) if baseline else {}
-    full = _score_run(recipe, bound, splits, fabric) if bound else {}
+    plain = _score_run(_plain(recipe), baseline, splits, fabric) if baseline else {}
+    full = _score_run(recipe, bound, splits, fabric, labels="truth") if bound else {}
     return [
         replace_fields(
             score,
@@ -211,23 +238,69 @@ def _score(
     ]
 
 
-def _score_run(recipe: Recipe, run: RunDirectory, splits: Splits, fabric: Fabric) -> dict[str, Score]:
+def _score_run(
+    recipe: Recipe, run: RunDirectory, splits: Splits, fabric: Fabric, *, labels: LabelSource = "masks"
+) -> dict[str, Score]:
     """Score the finished stages of one run directory on whatever masks there are."""
     scores: dict[str, Score] = {}
+    finished = _current_stages(recipe, run, splits, labels)
     if splits.scored.has_masks:
-        if _is_finished(run, "cams"):
+        if "cams" in finished:
             scores["seeds, best"], scores["seeds, fixed"] = score_seeds(splits.scored, run, recipe, fabric=fabric)
-        if _is_finished(run, "ir_labels") and "irn" in recipe.refinement.steps:
+        if "ir_labels" in finished:
             scores["ir_labels"] = score_ir_labels(splits.scored, run, recipe, fabric=fabric)
-        if _is_finished(run, "masks"):
+        if "masks" in finished:
             for score in score_steps(splits.scored, run, recipe, fabric=fabric):
                 scores[f"after {score.protocol.refinement}"] = score
             scores["masks"] = score_masks(splits.scored, run, recipe, fabric=fabric)
-    if splits.val.has_masks and _is_finished(run, "predictions"):
+    if splits.val.has_masks and "predictions" in finished:
         scores["predictions"] = score_label_maps(
             splits.val, run.predictions, stage="predictions", recipe=recipe, fabric=fabric
         )
     return {name: with_origins(score, recipe, run=run) for name, score in scores.items()}
+
+
+def _current_stages(recipe: Recipe, run: RunDirectory, splits: Splits, labels: LabelSource) -> set[str]:
+    """Return the finished stages that were made as the recipe says, networks behind them included.
+
+    Others are warned of and not scored: the protocol of a score is the recipe's, and would not be true of them.
+
+    Raises:
+        InputError: There are finished stages, and none is as the recipe says.
+    """
+    train, steps = splits.train, recipe.refinement.steps
+    keys: dict[str, Callable[[], str]] = {
+        "localizer": lambda: localizer_key(train, recipe),
+        "cams": lambda: cams_key(train, recipe, run=run),
+        "ir_labels": lambda: ir_labels_key(train, recipe, run=run),
+        "irnet": lambda: irnet_key(train, recipe, run=run),
+        "masks": lambda: masks_key(train, recipe, run=run),
+        "segmenter": lambda: segmenter_key(train, recipe, run=run, labels=labels),
+        "predictions": lambda: predictions_key(splits.val, recipe, run=run),
+    }
+    behind = {"cams": ["localizer"], "ir_labels": ["cams"], "irnet": ["ir_labels"], "segmenter": ["masks"]}
+    behind |= {"masks": ["cams", *(["irnet"] if "irn" in steps else [])], "predictions": ["segmenter"]}
+
+    def is_current(name: str) -> bool:
+        stage = run.stage(name)
+        if stage.origin:  # adopted: it depends on nothing of the run
+            return True
+        before = [] if name == "segmenter" and labels == "truth" else behind.get(name, [])
+        return stage.key is not None and all(map(is_current, before)) and stage.is_done(keys[name]())
+
+    finished = [name for name in SCORED if _is_finished(run, name) and (name != "ir_labels" or "irn" in steps)]
+    current = {name for name in finished if is_current(name)}
+    others = ", ".join(name for name in finished if name not in current)
+    remedy = "Run these stages again with the settings, or leave the settings as they were."
+    if others and not current:
+        raise InputError(f"{others} in '{run.root}' were made with other settings or data than these.", remedy=remedy)
+    if others:
+        warnings.warn(
+            f"{others} in '{run.root}' were made with other settings or data than these: not scored. {remedy}",
+            KtseWarning,
+            stacklevel=2,
+        )
+    return current
 
 
 def _is_finished(run: RunDirectory, name: str) -> bool:

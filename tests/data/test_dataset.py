@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,21 @@ def test_fingerprint_follows_content(array_dataset) -> None:
     assert dataset.fingerprint() == array_dataset(TAGS).fingerprint()
     others = [array_dataset([[1, 0], [0, 1], [0, 1]]), dataset.subset([0, 1]), dataset.subset([0, 2, 1])]
     assert len({dataset.fingerprint(), *(other.fingerprint() for other in others)}) == 4
+
+
+def test_fingerprint_notices_a_replaced_image_and_not_a_copied_data_set(array_dataset, tmp_path: Path) -> None:
+    def fingerprint(folder: str, contents: Sequence[bytes]) -> str:
+        dataset = array_dataset(TAGS)
+        (tmp_path / folder).mkdir(exist_ok=True)
+        for number, content in enumerate(contents):
+            (tmp_path / folder / f"{number}.jpg").write_bytes(content)
+        dataset.file = lambda index: tmp_path / folder / f"{index}.jpg"
+        return dataset.fingerprint()
+
+    first = fingerprint("here", [b"1", b"22", b"333"])
+    assert fingerprint("there", [b"1", b"22", b"333"]) == first
+    assert fingerprint("here", [b"1", b"22", b"4444"]) != first
+    assert fingerprint("lost", [b"1", b"22"]) != first, "a file that is not there is no reason to stop"
 
 
 def test_subset_has_files_and_notes_of_the_whole(array_dataset) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from ktse.config import Recipe, replace
 from ktse.data.folder import Folder
 from ktse.data.image_io import read_confidence, read_label_map
 from ktse.data.shapes import Shapes
-from ktse.errors import InputError, KtseWarning
+from ktse.errors import InputError, KtseWarning, WeightsError
 from ktse.pipeline import STAGES, run_recipe
 
 
@@ -22,6 +24,13 @@ def run(tiny: Recipe, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     run = RunDirectory(tmp_path_factory.mktemp("runs") / "tiny")
     run_recipe(replace(tiny, evaluation={"baseline": True, "fully_supervised": True}), data=None, out=run.root)
     return run
+
+
+@pytest.fixture
+def copied(run: RunDirectory, tmp_path: Path) -> RunDirectory:
+    """A finished run that a test may spoil."""
+    shutil.copytree(run.root, tmp_path / "copied")
+    return RunDirectory(tmp_path / "copied")
 
 
 def test_every_image_has_its_files_of_its_size(run: RunDirectory) -> None:
@@ -73,14 +82,14 @@ def test_a_second_run_changes_nothing(run: RunDirectory, tiny: Recipe) -> None:
     assert stamps() == before
 
 
-def test_a_changed_setting_redoes_what_depends_on_it_only(run: RunDirectory, tiny: Recipe) -> None:
+def test_a_changed_setting_redoes_what_depends_on_it_only(copied: RunDirectory, tiny: Recipe) -> None:
     id_ = Shapes("train", count=16).ids[0]
-    before = {path: path.stat().st_mtime_ns for path in (run.cams(id_), run.mask(id_))}
+    before = {path: path.stat().st_mtime_ns for path in (copied.cams(id_), copied.mask(id_))}
     changed = replace(tiny, refinement={"background_score": 0.45})
-    run_recipe(changed, data=None, out=run.root, stages=["localizer", "cams", "masks"])
-    assert run.cams(id_).stat().st_mtime_ns == before[run.cams(id_)]
-    assert run.mask(id_).stat().st_mtime_ns != before[run.mask(id_)]
-    events = [json.loads(line) for line in run.log().read_text().splitlines()]
+    run_recipe(changed, data=None, out=copied.root, stages=["localizer", "cams", "masks"])
+    assert copied.cams(id_).stat().st_mtime_ns == before[copied.cams(id_)]
+    assert copied.mask(id_).stat().st_mtime_ns != before[copied.mask(id_)]
+    events = [json.loads(line) for line in copied.log().read_text().splitlines()]
     assert any(event.get("event") == "stale" and event["stage"] == "masks" for event in events)
 
 
@@ -113,5 +122,54 @@ def test_own_images_without_any_mask(tiny: Recipe, tmp_path: Path) -> None:
 
 def test_a_trunk_that_learned_from_other_colours_is_warned_of(tiny: Recipe, tmp_path: Path) -> None:
     other = replace(tiny, localization={"trunk": "tf_efficientnet_lite0", "trunk_weights": "lite0.safetensors"})
-    with pytest.warns(KtseWarning, match=r"localization\.trunk .* mean 0\.5,0\.5,0\.5 .* Set data\.mean and data\.std"):
-        run_recipe(other, data=None, out=tmp_path / "run", stages=())
+    with (
+        pytest.warns(KtseWarning, match=r"localization\.trunk .* mean 0\.5,0\.5,0\.5 .* Set data\.mean and data\.std"),
+        pytest.raises(WeightsError, match=r"lite0\.safetensors"),
+    ):
+        run_recipe(other, data=None, out=tmp_path / "run", stages=["localizer"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"localization": {"scales": (0.5,)}}, {"runtime": {"random_seed": 1}}, {"data": {"mean": (0.5, 0.5, 0.5)}}],
+    ids=["views", "random seed", "colours"],
+)
+def test_what_other_settings_have_made_gets_no_score_with_a_false_protocol(
+    copied: RunDirectory, tiny: Recipe, changes: dict[str, Any]
+) -> None:
+    before = {path: path.read_bytes() for path in (copied.scores, copied.recipe)}
+    with pytest.raises(InputError, match=r"cams, masks, predictions in .* other settings"):
+        run_recipe(replace(tiny, **changes), data=None, out=copied.root, stages=["scores"])
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_stale_stages_are_left_out_of_the_scores_and_named(copied: RunDirectory, tiny: Recipe) -> None:
+    alone = replace(tiny, evaluation={"baseline": False, "fully_supervised": False})
+    changed = replace(alone, refinement={"background_score": 0.47})
+    with pytest.warns(KtseWarning, match="^masks, predictions in .* not scored"):
+        scores = run_recipe(changed, data=None, out=copied.root, stages=["scores"])
+    assert {score.stage for score in scores} == {"seeds"}
+    run_recipe(changed, data=None, out=copied.root, stages=["masks"])
+    with pytest.warns(KtseWarning, match="^predictions in .* not scored"):
+        scores = run_recipe(changed, data=None, out=copied.root, stages=["scores"])
+    assert {score.stage for score in scores} == {"seeds", "masks"}
+    assert [score.protocol.threshold for score in scores if score.stage == "masks"] == [0.47]
+
+
+def test_a_setting_that_does_not_fit_costs_neither_maps_nor_recipe(copied: RunDirectory, tiny: Recipe) -> None:
+    maps, recipe = sorted(copied.cams("a").parent.rglob("*.npz")), copied.recipe.read_bytes()
+    with pytest.raises(WeightsError):
+        wider = replace(tiny, localization={"head_width": tiny.localization.head_width * 2, "scales": (0.7,)})
+        run_recipe(wider, data=None, out=copied.root, stages=["cams"])
+    assert maps
+    assert sorted(copied.cams("a").parent.rglob("*.npz")) == maps
+    assert copied.recipe.read_bytes() == recipe
+
+
+def test_looking_at_a_run_from_another_side_does_not_change_it(copied: RunDirectory, tiny: Recipe) -> None:
+    recipe = copied.recipe.read_bytes()
+    alone = {"baseline": False, "fully_supervised": False}
+    other = replace(tiny, localization={"seed_threshold": 0.3}, evaluation=alone)
+    scores = run_recipe(other, data=None, out=copied.root, stages=["scores"])
+    assert next(score.protocol.threshold for score in scores if score.protocol.threshold_source == "fixed") == 0.3
+    assert copied.recipe.read_bytes() == recipe

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from ktse.artifacts import RunDirectory, read_cams
 from ktse.config import Recipe, replace
@@ -97,11 +98,40 @@ def test_stopped_in_mid_epoch_goes_on_at_the_next_step(
     ids=["a loss", "random seed", "inference", "guard", "later stages"],
 )
 def test_key_changes_with_what_the_network_depends_on(
-    tmp_path: Path, world: Shapes, tiny: Recipe, changes: dict[str, Any], retrains: bool
+    world: Shapes, tiny: Recipe, changes: dict[str, Any], retrains: bool
 ) -> None:
-    run = RunDirectory(tmp_path)
-    keys = [localizer_key(world, recipe, run=run) for recipe in (tiny, replace(tiny, **changes))]
+    keys = [localizer_key(world, recipe) for recipe in (tiny, replace(tiny, **changes))]
     assert (keys[0] != keys[1]) is retrains
+
+
+def test_key_changes_with_the_content_of_a_weights_file_and_not_with_its_name(
+    tmp_path: Path, world: Shapes, tiny: Recipe
+) -> None:
+    def key(name: str, content: bytes) -> str:
+        (tmp_path / name).write_bytes(content)
+        return localizer_key(world, replace(tiny, localization={"trunk_weights": str(tmp_path / name)}))
+
+    assert key("a.pth", b"one") == key("b.pth", b"one")
+    assert key("a.pth", b"one") != key("a.pth", b"two")
+
+
+def test_cams_belong_to_the_network_that_drew_them(tmp_path: Path, world: Shapes, tiny: Recipe) -> None:
+    run, one_image = RunDirectory(tmp_path), world.subset([0])
+    path, faster = run.cams(world.ids[0]), replace(tiny, localization={"learning_rate": 0.2})
+
+    def draw(recipe: Recipe) -> NDArray[np.floating]:
+        localize(one_image, recipe, run=run)
+        return read_cams(path).scores
+
+    with pytest.raises(WeightsError, match="no trained localizer"):
+        draw(tiny)
+    train_localizer(world, tiny, run=run)
+    first = draw(tiny)
+    stamp = path.stat().st_mtime_ns
+    assert np.array_equal(draw(faster), first), "how the network would be trained now is not what it is"
+    assert path.stat().st_mtime_ns == stamp
+    train_localizer(world, faster, run=run)
+    assert not np.array_equal(draw(faster), first)
 
 
 def test_an_adopted_localizer_is_taken_as_it_is_and_has_its_own_cams(

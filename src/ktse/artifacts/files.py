@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -92,3 +93,16 @@ def read_json(path: Path, *, max_bytes: int = MAX_JSON_BYTES) -> Any:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
         raise DataError(f"'{path}' is not valid JSON ({error}).", remedy="Delete it or restore it.") from error
+
+
+def digest_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file's content in hexadecimal.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.NamedTemporaryFile() as file:
+        ...     digest_of_file(Path(file.name))[:16]  # of nothing
+        'e3b0c44298fc1c14'
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

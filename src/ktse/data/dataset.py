@@ -6,6 +6,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +102,19 @@ class Dataset(ABC):
         return Sample(id=self.ids[index], image=self.image(index), tags=self.tags[index], mask=mask)
 
     def fingerprint(self) -> str:
-        """Return a hex digest over name, split, classes, ids, tags and variant: equal where a run may go on."""
+        """Return a hex digest: equal where a run may go on.
+
+        It is over name, split, classes, ids, tags, variant and the sizes of the files in bytes: an image that was
+        replaced by another is noticed, one that was copied with its data set to another place is the same.
+        """
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         digest = hashlib.sha256()
         digest.update(json.dumps([self.name, self.split, self.classes.names, self.ids, self.variant]).encode())
         digest.update(np.packbits(self.tags, axis=1).tobytes())
+        digest.update(json.dumps([_bytes_of(self.file(index)) for index in range(len(self))]).encode())
         return digest.hexdigest()
 
     def subset(self, indices: Sequence[int]) -> Dataset:
@@ -115,6 +125,14 @@ class Dataset(ABC):
             IndexError: An index is not in 0 .. N-1.
         """
         return _Subset(self, indices)
+
+
+def _bytes_of(file: Path | None) -> int | None:
+    """Return the size of a file; None where there is none, which is for those to report who read it."""
+    try:
+        return None if file is None else file.stat().st_size
+    except OSError:
+        return None
 
 
 class _Subset(Dataset):

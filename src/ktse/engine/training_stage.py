@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import torch
 from torch import nn
 
-from ktse.artifacts import RunDirectory, stage_key
+from ktse.artifacts import RunDirectory, digest_of_file, stage_key
 from ktse.config import Recipe, RuntimeSettings
 from ktse.data.dataset import Dataset
 from ktse.engine.begun_stage import begun_stage
@@ -44,7 +45,7 @@ class TrainingSettings(Protocol):
 Network = TypeVar("Network", bound=Learner)
 
 
-def training_key(name: str, dataset: Dataset, recipe: Recipe, *parts: Any) -> str:
+def training_key(name: str, dataset: Dataset, recipe: Recipe, *parts: Any, weights: str | None) -> str:
     """Return the stage key of a training: it changes with everything that the network depends on.
 
     Args:
@@ -52,9 +53,15 @@ def training_key(name: str, dataset: Dataset, recipe: Recipe, *parts: Any) -> st
         dataset: Images that are learned from.
         recipe: Says what every training depends on: how images are normalised, random seed, precision.
         parts: What this one depends on besides: its settings, the keys of the stages before.
+        weights: What the trunk starts from; of a file the content counts, whatever its name.
     """
-    common = {"mean": recipe.data.mean, "std": recipe.data.std, "random_seed": recipe.runtime.random_seed,
-              "precision": recipe.runtime.precision}  # fmt: skip
+    common = {
+        "weights": digest_of_file(Path(weights)) if weights and Path(weights).is_file() else weights,
+        "mean": recipe.data.mean,
+        "std": recipe.data.std,
+        "random_seed": recipe.runtime.random_seed,
+        "precision": recipe.runtime.precision,
+    }
     return stage_key(name, dataset.fingerprint(), *parts, common)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from ktse.artifacts import RunDirectory, stage_key
+from ktse.artifacts import RunDirectory, digest_of_file, stage_key
 from ktse.config import Recipe
 from ktse.data.classes import COCO_CLASSES, VOC_CLASSES, Classes
 from ktse.engine.network_file import write_network
@@ -80,8 +79,7 @@ def adopt_released(weights: str | Path, recipe: Recipe, *, run: RunDirectory) ->
     contents, path = _trained(weights), find_weights(weights)
     _compare(contents, recipe)
     classes = _classes_of_data(contents, recipe)
-    with path.open("rb") as file:
-        checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    checksum = digest_of_file(path)
     section = {"localizer": recipe.localization, "irnet": recipe.refinement.irn, "segmenter": recipe.segmentation}
     key = stage_key("adopted", checksum, section[contents.kind], recipe.data)
     stage = run.stage(contents.kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,8 +20,9 @@ from ktse.data.size_batches import size_batches
 from ktse.data.transforms import normalize
 from ktse.engine.fabric import make_fabric
 from ktse.engine.image_stage import run_image_stage
+from ktse.errors import WeightsError
 from ktse.localization.seeds import seed_labels
-from ktse.localization.train import INFERENCE_SETTINGS, load_localizer, localizer_key
+from ktse.localization.train import INFERENCE_SETTINGS, load_localizer
 from ktse.ops.cam import max_normalize
 from ktse.ops.resize import resize_to
 from ktse.types import CamSet
@@ -30,9 +32,17 @@ if TYPE_CHECKING:
 
 
 def cams_key(dataset: Dataset, recipe: Recipe, *, run: RunDirectory) -> str:
-    """Return the stage key of the CAMs: it changes with the localizer, the images and the views."""
-    settings = recipe.localization.model_dump(mode="json", include=INFERENCE_SETTINGS - {"seed_threshold", "sweep"})
-    return stage_key("cams", localizer_key(dataset, recipe, run=run), settings)
+    """Return the stage key of the CAMs: it changes with the network in the run, the images and the views.
+
+    Raises:
+        WeightsError: The run has no localizer.
+    """
+    localizer = run.stage("localizer").key
+    if not localizer:
+        raise WeightsError(f"there is no trained localizer in '{run.root}'.", remedy="Run train_localizer first.")
+    views = recipe.localization.model_dump(mode="json", include=INFERENCE_SETTINGS - {"seed_threshold", "sweep"})
+    colours = recipe.data.model_dump(mode="json", include={"mean", "std"})
+    return stage_key("cams", localizer, dataset.fingerprint(), views, colours)
 
 
 def localize(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, fabric: Fabric | None = None) -> None:
@@ -45,13 +55,17 @@ def localize(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, fabric: Fab
         fabric: Processes and device; each process takes its share of the images.
 
     Raises:
+        WeightsError: There is no trained localizer, or its file is damaged or of another network.
         StoppedError: Stopped; finished images are kept and the same call does the rest.
     """
     fabric = fabric or make_fabric(recipe.runtime)
     threshold, key = recipe.localization.seed_threshold, cams_key(dataset, recipe, run=run)
+    network = cache(partial(load_localizer, recipe, num_classes=dataset.classes.count, run=run, fabric=fabric))
+    if not run.stage("cams").is_done(key):
+        network()  # refused before anything stale is removed
 
     def draw_cams(todo: list[int], report: Callable[[int], None]) -> None:
-        localizer = load_localizer(recipe, num_classes=dataset.classes.count, run=run, fabric=fabric)
+        localizer = network()
         for indices, images in size_batches(dataset, todo, recipe.runtime.inference_batch):
             for index, cams in zip(indices, infer_cams(localizer, images, dataset.tags[indices], recipe), strict=True):
                 write_cams(run.cams(dataset.ids[index]), cams)

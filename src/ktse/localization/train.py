@@ -29,18 +29,15 @@ GUARD_SETTINGS = {"collapse_activation", "guard_steps"}
 """Settings of localization that do not touch what the network learns: when to give up."""
 
 
-def localizer_key(dataset: Dataset, recipe: Recipe, *, run: RunDirectory) -> str:
-    """Return the stage key of the localizer of a run: it changes with everything that the network depends on.
-
-    With an adopted localizer it changes with the file, too, so that CAMs of another one are stale.
-    """
-    stage = run.stage("localizer")
+def localizer_key(dataset: Dataset, recipe: Recipe) -> str:
+    """Return the stage key of the localizer: it changes with everything that the network depends on."""
+    settings = recipe.localization
     return training_key(
         "localizer",
         dataset,
         recipe,
-        recipe.localization.model_dump(mode="json", exclude=INFERENCE_SETTINGS | GUARD_SETTINGS),
-        *([stage.key] if stage.origin else []),
+        settings.model_dump(mode="json", exclude=INFERENCE_SETTINGS | GUARD_SETTINGS | {"trunk_weights"}),
+        weights=settings.trunk_weights,
     )
 
 
@@ -66,7 +63,7 @@ def train_localizer(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, fabr
         GuardError: A loss was not finite, or the class activation maps have collapsed.
     """
     fabric = fabric or make_fabric(recipe.runtime)
-    settings, classes, key = recipe.localization, dataset.classes, localizer_key(dataset, recipe, run=run)
+    settings, classes, key = recipe.localization, dataset.classes, localizer_key(dataset, recipe)
     return run_training_stage(
         "localizer",
         key,

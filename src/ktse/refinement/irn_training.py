@@ -47,7 +47,8 @@ def irnet_key(dataset: Dataset, recipe: Recipe, *, run: RunDirectory) -> str:
         dataset,
         recipe,
         labels.key,
-        recipe.refinement.irn.model_dump(mode="json", exclude=LABEL_SETTINGS | INFERENCE_SETTINGS),
+        recipe.refinement.irn.model_dump(mode="json", exclude=LABEL_SETTINGS | INFERENCE_SETTINGS | {"trunk_weights"}),
+        weights=recipe.irnet_weights,
     )
 
 

@@ -46,14 +46,16 @@ OTHER_METHODS_SETTINGS = {"plain": {"co_training"}, "co_training": {"trusted_onl
 
 def segmenter_key(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, labels: LabelSource = "masks") -> str:
     """Return the stage key of a training: it changes with everything that the network depends on."""
-    unused = INFERENCE_SETTINGS | GUARD_SETTINGS | OTHER_METHODS_SETTINGS[recipe.segmentation.method]
+    unused = (
+        {"trunk_weights"} | INFERENCE_SETTINGS | GUARD_SETTINGS | OTHER_METHODS_SETTINGS[recipe.segmentation.method]
+    )
     return training_key(
         "segmenter",
         dataset,
         recipe,
         run.stage("masks").key if labels == "masks" else labels,
         recipe.segmentation.model_dump(mode="json", exclude=set(unused)),
-        recipe.segmenter_weights,
+        weights=recipe.segmenter_weights,
     )
 
 
