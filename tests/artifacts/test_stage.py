@@ -96,6 +96,19 @@ def test_an_image_is_done_when_all_its_files_are_there(run):
     assert stage.done_ids() == {"b"}
 
 
+def test_a_finished_stage_that_has_lost_a_file_is_not_done(run):
+    stage = run.stage("masks")
+    stage.begin("k1")
+    for id_ in ("a", "b"):
+        write_bytes_atomic(run.mask(id_), b"x")
+        write_bytes_atomic(run.confidence(id_), b"x")
+    stage.finish("k1")
+    assert stage.is_done("k1", ids=["a", "b"])
+    run.confidence("b").unlink()
+    assert not stage.is_done("k1", ids=["a", "b"])
+    assert stage.is_done("k1", ids=["a"]), "nobody waits for the other"
+
+
 def test_nothing_is_done_where_nothing_is(run):
     assert run.stage("masks").done_ids() == set()
 

@@ -67,6 +67,15 @@ def test_after_an_error_only_the_rest_is_done(tmp_path: Path) -> None:
     assert events(run)[-1]["kept"] == 3
 
 
+def test_a_file_that_was_deleted_is_made_again_and_the_others_stay(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    work(run)
+    run.cams(IDS[2]).unlink()
+    assert work(run) == [2]
+    assert run.stage("cams").is_done("k", ids=IDS)
+    assert [event["event"] for event in events(run)] == ["finished", "finished"], "nothing was stale"
+
+
 def test_a_signal_stops_after_the_image_that_is_going_on(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     with pytest.raises(StoppedError, match="cams stopped"):

@@ -75,7 +75,7 @@ def test_unknown_labels_are_refused_and_named(tmp_path: Path) -> None:
 
 def test_a_confidence_of_another_size_is_refused(dataset: Dataset, run: RunDirectory) -> None:
     write_confidence(run.confidence(dataset.ids[0]), np.ones((3, 3), np.bool_))
-    with pytest.raises(DataError, match="Run refine again"):
+    with pytest.raises(DataError, match="Delete both and run refine again"):
         label_reader(dataset, "masks", run=run, trusted_only=True)(0)
 
 

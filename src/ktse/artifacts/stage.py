@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,10 +79,17 @@ class Stage:
         """The file from elsewhere that was adopted as output of the stage; None where the run makes it itself."""
         return self._state().get("origin")
 
-    def is_done(self, key: str) -> bool:
-        """Return whether the stage was finished with this key; what was adopted depends on no key of the run."""
+    def is_done(self, key: str, *, ids: Iterable[str] | None = None) -> bool:
+        """Return whether the stage was finished with this key; what was adopted depends on no key of the run.
+
+        Args:
+            key: Stage key of what is wanted.
+            ids: Images whose files have to be there still: somebody may have deleted one. None looks at no file.
+        """
         state = self._state()
-        return state.get("status") == "done" and (state.get("key") == key or "origin" in state)
+        if state.get("status") != "done" or (state.get("key") != key and "origin" not in state):
+            return False
+        return ids is None or self.done_ids().issuperset(ids)
 
     def begin(self, key: str) -> str | None:
         """Make the folder ready for outputs of this key.

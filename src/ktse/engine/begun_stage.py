@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def begun_stage(name: str, key: str, *, run: RunDirectory, fabric: Fabric) -> Iterator[Stage | None]:
+def begun_stage(
+    name: str, key: str, *, run: RunDirectory, fabric: Fabric, ids: Sequence[str] | None = None
+) -> Iterator[Stage | None]:
     """Begin a stage, and finish it when the block ends without an error.
 
     Outputs of another key are stale: they are removed, and the log says why.
@@ -23,12 +25,13 @@ def begun_stage(name: str, key: str, *, run: RunDirectory, fabric: Fabric) -> It
         key: Stage key of what is wanted.
         run: Where the stage is.
         fabric: Processes; only the first writes the state of the stage.
+        ids: Images; while one of them lacks its files the stage is not done. None for a training.
 
     Yields:
         The stage, or None when it is done already and there is nothing to do.
     """
     stage, first = run.stage(name), fabric.global_rank == 0
-    finished = stage.is_done(key)
+    finished = stage.is_done(key, ids=ids)
     fabric.barrier()  # all have looked before the first process begins
     if finished:
         yield None

@@ -34,7 +34,7 @@ def run_image_stage(name: str, key: str, ids: Sequence[str], work: Work, *, run:
         StoppedError: Stopped by Ctrl-C or SIGTERM; finished images are kept and the same call does the rest.
     """
     first = fabric.global_rank == 0
-    with begun_stage(name, key, run=run, fabric=fabric) as stage:
+    with begun_stage(name, key, run=run, fabric=fabric, ids=ids) as stage:
         if stage is None:
             return
         done = stage.done_ids()

@@ -85,12 +85,12 @@ def read_unrefined(dataset: Dataset, index: int, *, run: RunDirectory) -> Unrefi
     if cams.size != size:
         raise DataError(
             f"'{path}' belongs to an image of {cams.size}, but image '{id_}' has {size} pixels.",
-            remedy="Run localize on these images.",
+            remedy="Delete it and run localize on these images.",
         )
     if cams.present.max(initial=-1) >= dataset.classes.count:
         raise DataError(
             f"'{path}' names class {cams.present.max()}, expected 0 .. {dataset.classes.count - 1}.",
-            remedy="Run localize on this data set.",
+            remedy="Delete it and run localize on this data set.",
         )
     return Unrefined(id_, image, cams)
 

@@ -101,7 +101,9 @@ def _confident(dataset: Dataset, run: RunDirectory, index: int, labels: NDArray[
     path = run.confidence(dataset.ids[index])
     trusted = read_confidence(path)
     if trusted.shape != labels.shape:
-        raise DataError(f"'{path}' is {trusted.shape}, but its mask is {labels.shape}.", remedy="Run refine again.")
+        raise DataError(
+            f"'{path}' is {trusted.shape}, but its mask is {labels.shape}.", remedy="Delete both and run refine again."
+        )
     return trusted
 
 
