@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class KtseError(Exception):
@@ -33,6 +34,16 @@ class KtseError(Exception):
     def __init__(self, message: str, *, remedy: str = "") -> None:
         super().__init__(f"{message} {remedy}".strip())
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the text as it is, to be shown by another process; what it was made from may be more than that."""
+        return _unpickled, (type(self), str(self), self.remedy)
+
+
+def _unpickled(kind: type[KtseError], text: str, remedy: str) -> KtseError:
+    error = kind.__new__(kind, text)
+    error.remedy = remedy
+    return error
 
 
 class InputError(KtseError):

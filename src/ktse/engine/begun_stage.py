@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ktse.artifacts import RunDirectory, Stage, append_log
+from ktse.engine.together import decided
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -24,21 +25,24 @@ def begun_stage(
         name: Name of the stage.
         key: Stage key of what is wanted.
         run: Where the stage is.
-        fabric: Processes; only the first writes the state of the stage.
+        fabric: Processes; only the first looks at the state of the stage and writes it.
         ids: Images; while one of them lacks its files the stage is not done. None for a training.
 
     Yields:
         The stage, or None when it is done already and there is nothing to do.
     """
     stage, first = run.stage(name), fabric.global_rank == 0
-    finished = stage.is_done(key, ids=ids)
-    fabric.barrier()  # all have looked before the first process begins
-    if finished:
+
+    def begin() -> bool:
+        if stage.is_done(key, ids=ids):
+            return False
+        if reason := stage.begin(key):
+            append_log(run.log(), {"stage": name, "event": "stale", "reason": reason})
+        return True
+
+    if not decided(begin, fabric):
         yield None
         return
-    if first and (reason := stage.begin(key)):
-        append_log(run.log(), {"stage": name, "event": "stale", "reason": reason})
-    fabric.barrier()
     yield stage
     fabric.barrier()
     if first:

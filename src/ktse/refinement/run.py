@@ -14,6 +14,7 @@ from ktse.data.dataset import Dataset
 from ktse.data.image_io import write_confidence, write_label_map
 from ktse.engine.fabric import make_fabric
 from ktse.engine.image_stage import run_image_stage
+from ktse.engine.together import decided
 from ktse.errors import WeightsError
 from ktse.ops.labels import label_map
 from ktse.refinement.confidence import confident_region, untagged_region
@@ -44,7 +45,7 @@ def refine(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, fabric: Fabri
         StoppedError: Stopped; finished images are kept and the same call does the rest.
     """
     fabric = fabric or make_fabric(recipe.runtime)
-    if "irn" in recipe.refinement.steps and not run.stage("irnet").origin:
+    if "irn" in recipe.refinement.steps and not decided(lambda: run.stage("irnet").origin, fabric):
         make_ir_labels(dataset, recipe, run=run, fabric=fabric)
         train_irnet(dataset, recipe, run=run, fabric=fabric)
     make_masks(dataset, recipe, run=run, fabric=fabric)
