@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ktse.artifacts import RunDirectory, append_log
+from ktse.artifacts import RunDirectory, Stage, append_log
 from ktse.engine.begun_stage import begun_stage
-from ktse.engine.fabric import shard
-from ktse.engine.interrupt import stop_wishes
-from ktse.engine.progress import progress
-from ktse.errors import StoppedError
+from ktse.engine.share_images import Work, share_images
+from ktse.engine.together import decided
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-Work = Callable[[list[int], Callable[[int], None]], None]
-"""Does the images of the given indices, and calls back with the number of images done since the last call."""
 
 
 def run_image_stage(name: str, key: str, ids: Sequence[str], work: Work, *, run: RunDirectory, fabric: Fabric) -> None:
@@ -33,23 +28,18 @@ def run_image_stage(name: str, key: str, ids: Sequence[str], work: Work, *, run:
     Raises:
         StoppedError: Stopped by Ctrl-C or SIGTERM; finished images are kept and the same call does the rest.
     """
-    first = fabric.global_rank == 0
     with begun_stage(name, key, run=run, fabric=fabric, ids=ids) as stage:
         if stage is None:
             return
-        done = stage.done_ids()
-        todo = [index for index in shard(len(ids), fabric) if ids[index] not in done]
-        with stop_wishes() as wish, progress(name, len(todo), shown=first) as bar:
-
-            def report(advance: int) -> None:
-                bar(advance)
-                if wish.asked:
-                    raise StoppedError(
-                        f"{name} stopped; finished images are kept.", remedy="Run the same command again."
-                    )
-
-            work(todo, report)
+        left = decided(lambda: _left(stage, ids), fabric)
+        mine = share_images(name, left, work, fabric=fabric)
         append_log(
             run.log(fabric.global_rank),
-            {"stage": name, "event": "finished", "images": len(todo), "kept": len(done)},
+            {"stage": name, "event": "finished", "images": mine, "kept": len(ids) - len(left)},
         )
+
+
+def _left(stage: Stage, ids: Sequence[str]) -> list[int]:
+    """Return the indices of the images that lack files."""
+    done = stage.done_ids()
+    return [index for index, id_ in enumerate(ids) if id_ not in done]

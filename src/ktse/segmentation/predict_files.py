@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ktse.data.image_files import Images
-from ktse.engine.fabric import shard
-from ktse.engine.interrupt import stop_wishes
-from ktse.engine.progress import progress
-from ktse.errors import StoppedError
+from ktse.engine.share_images import share_images
+from ktse.engine.together import decided
 from ktse.segmentation.label_images import label_images, refuse_faults
 from ktse.segmentation.prediction_folder import PredictionFolder
 from ktse.segmentation.segmenter import Segmenter
@@ -67,34 +66,22 @@ def predict_files(
         (96, 96)
     """
     folder = PredictionFolder(Path(out), with_probabilities=probabilities)
-    first = fabric is None or fabric.global_rank == 0
-    with folder.lock() if first else nullcontext():
-        if first:
-            folder.claim(segmenter, images, overwrite=overwrite)
-        _wait(fabric)
-        done = {id_ for id_ in images.ids if folder.is_done(id_)}
-        _wait(fabric)  # all have looked before anybody writes
-        todo = [index for index in shard(len(images.ids), fabric) if images.ids[index] not in done]
-        with stop_wishes() as wish, progress("predictions", len(todo), shown=first) as bar:
 
-            def report(ready: int) -> None:
-                if ready:
-                    bar(ready)
-                if wish.asked:
-                    raise StoppedError(
-                        "predictions stopped; finished images are kept.", remedy="Run the same command again."
-                    )
+    def claim() -> list[int]:
+        locked.enter_context(folder.lock())
+        folder.claim(segmenter, images, overwrite=overwrite)
+        return [index for index, id_ in enumerate(images.ids) if not folder.is_done(id_)]
 
-            faults = label_images(
-                segmenter, images, todo, label_map=folder.label_map,
-                probabilities=folder.probabilities if probabilities else None, batch=batch, report=report,
-            )  # fmt: skip
+    def work(todo: list[int], report: Callable[[int], None]) -> None:
+        faults = label_images(
+            segmenter, images, todo, label_map=folder.label_map,
+            probabilities=folder.probabilities if probabilities else None, batch=batch, report=report,
+        )  # fmt: skip
         refuse_faults(faults, images=len(images.ids), fabric=fabric)
-        _wait(fabric)
-    return len(done)
 
-
-def _wait(fabric: Fabric | None) -> None:
-    """Wait for the other processes."""
-    if fabric:
-        fabric.barrier()
+    with ExitStack() as locked:
+        left = decided(claim, fabric)
+        share_images("predictions", left, work, fabric=fabric)
+        if fabric:
+            fabric.barrier()
+    return len(images.ids) - len(left)

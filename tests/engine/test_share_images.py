@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ktse.engine.share_images import share_images
+from ktse.errors import StoppedError
+
+
+def shares(left: list[int], world_size: int) -> list[list[int]]:
+    """Return what each of several processes gets to do."""
+    done: list[list[int]] = []
+    for rank in range(world_size):
+        process: Any = SimpleNamespace(global_rank=rank, world_size=world_size)
+        assert share_images("x", left, lambda todo, report: done.append(todo), fabric=process) == len(done[-1])
+    return done
+
+
+def test_shares_are_a_partition_whose_parts_are_equal() -> None:
+    assert shares(list(range(10)), 3) == [[0, 3, 6, 9], [1, 4, 7], [2, 5, 8]]
+
+
+def test_of_the_rest_every_process_has_as_much_to_do() -> None:
+    """All that an earlier run of two processes has left are images of its second process."""
+    assert shares([1, 3, 5, 7], 2) == [[1, 5], [3, 7]]
+
+
+def test_one_process_does_everything() -> None:
+    done = []
+    assert share_images("x", [2, 4], lambda todo, report: done.extend(todo), fabric=None) == 2
+    assert done == [2, 4]
+
+
+def test_a_wish_to_stop_is_granted_at_the_next_report() -> None:
+    def work(todo: list[int], report: Callable[[int], None]) -> None:
+        report(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        report(0)
+
+    with pytest.raises(StoppedError, match=r"x stopped; finished images are kept\. Run the same command again\."):
+        share_images("x", [1, 2], work, fabric=None)
