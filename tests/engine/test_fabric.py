@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,16 @@ def test_one_process_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     fabric = make_fabric(RuntimeSettings(accelerator="cpu"))
     assert (fabric.world_size, fabric.global_rank, fabric.device.type) == (1, 0, "cpu")
+
+
+def test_processes_wait_for_each_other_as_long_as_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The usual half hour would end a run whose second process has the larger images."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("lightning_fabric.Fabric", lambda **wishes: SimpleNamespace(launch=lambda: None, **wishes))
+    monkeypatch.setattr("lightning_fabric.strategies.ddp.DDPStrategy", lambda **wishes: SimpleNamespace(**wishes))
+    fabric: Any = make_fabric(RuntimeSettings(accelerator="cpu"))
+    assert fabric.strategy.timeout >= timedelta(days=1)
+    assert (fabric.devices, fabric.num_nodes) == (2, 1)
 
 
 def test_shards_are_a_partition() -> None:

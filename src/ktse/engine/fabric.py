@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 from ktse.config import RuntimeSettings
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+PATIENCE: Final = timedelta(days=7)
+"""How long a process waits for the others, whose images may be larger or whose machine slower. One that dies does not
+let them wait: torchrun ends them."""
 
 
 def make_fabric(runtime: RuntimeSettings) -> Fabric:
@@ -32,7 +37,7 @@ def make_fabric(runtime: RuntimeSettings) -> Fabric:
         devices=local_size,
         num_nodes=max(1, world_size // local_size),
         # normalisation layers that freeze after the warm-up get no gradient any more
-        strategy=DDPStrategy(find_unused_parameters=True) if world_size > 1 else "auto",
+        strategy=DDPStrategy(find_unused_parameters=True, timeout=PATIENCE) if world_size > 1 else "auto",
         precision=runtime.precision,
     )
     fabric.launch()
