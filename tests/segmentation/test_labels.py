@@ -18,10 +18,10 @@ from ktse.segmentation.labels import LOOKED_AT, foreground_share, label_reader, 
 class Bare(Dataset):
     """Two images, of which the first has a mask with a label of one's choice."""
 
-    def __init__(self, label: int = 1, *, has_masks: bool = True) -> None:
+    def __init__(self, label: int = 1, *, has_masks: bool = True, names: tuple[str, ...] = ("cat",)) -> None:
         super().__init__(
-            name="bare", split="train", classes=Classes(("cat",)), ids=["a", "b"], tags=np.ones((2, 1), np.bool_),
-            has_masks=has_masks,
+            name="bare", split="train", classes=Classes(names), ids=["a", "b"],
+            tags=np.ones((2, len(names)), np.bool_), has_masks=has_masks,
         )  # fmt: skip
         self.label = label
 
@@ -45,6 +45,17 @@ def test_pixels_that_are_not_trusted_are_ignored(dataset: Dataset, run: RunDirec
     assert labels is not None and truth is not None
     assert np.array_equal(labels[:16], truth[:16])
     assert (labels[16:] == 255).all()
+
+
+@pytest.mark.parametrize("count", [254, 255, 300])
+def test_ignored_pixels_have_a_label_of_no_class_however_many_there_are(tmp_path: Path, count: int) -> None:
+    dataset, run = Bare(names=tuple(f"class {number}" for number in range(count))), RunDirectory(tmp_path)
+    run.stage("masks").begin("refined")
+    write_label_map(run.mask("a"), np.array([[0, 254, 254]]))  # 8 bits a pixel, whatever the classes
+    write_confidence(run.confidence("a"), np.array([[True, True, False]]))
+    labels = label_reader(dataset, "masks", run=run, trusted_only=True)(0)
+    assert labels is not None
+    assert labels.tolist() == [[0, 254, 255 if count == 254 else 65535]]
 
 
 def test_truth_comes_from_the_data_set_and_may_be_missing(tmp_path: Path) -> None:

@@ -94,7 +94,10 @@ def _pseudo_labels(dataset: Dataset, run: RunDirectory, trusted_only: bool, inde
     labels = _checked(read_label_map(run.mask(id_)), classes, f"the mask '{run.mask(id_)}'")
     if not trusted_only:
         return labels
-    return np.where(_confident(dataset, run, index, labels), labels, classes.ignore_index)
+    # an 8-bit file of a data set with many classes has no room for their ignore index
+    known = labels.astype(np.promote_types(labels.dtype, np.min_scalar_type(classes.ignore_index)))
+    known[~_confident(dataset, run, index, labels)] = classes.ignore_index
+    return known
 
 
 def _confident(dataset: Dataset, run: RunDirectory, index: int, labels: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
