@@ -97,6 +97,8 @@ def _parsed(text: str) -> tuple[list[str], Any]:
     """Split `section.key=value` and read the value; refuse names that are not a setting."""
     import yaml
 
+    from ktse.config.plain_yaml import read_yaml
+
     name, equals, written = text.partition("=")
     name = name.strip()
     if not equals:
@@ -110,7 +112,7 @@ def _parsed(text: str) -> tuple[list[str], Any]:
         example = next(setting_names(section, f"{name}."))
         raise RecipeError(f"'{name}' is a section, not a setting.", remedy=f"Name one of its settings, e.g. {example}.")
     try:
-        value = yaml.safe_load(written)
+        value = read_yaml(written)
     except yaml.YAMLError as error:
         raise RecipeError(f"{name}: '{written}' is no YAML value.", remedy="Quote it if it is a text.") from error
     if field.annotation is str:  # a name made of digits is still a name

@@ -140,8 +140,9 @@ def test_every_default_carries_meaning_and_source() -> None:
 
 def test_yaml_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    path.write_text(yaml.safe_dump(load_recipe("demo").model_dump(mode="json")))
-    assert load_recipe(path) == load_recipe("demo")
+    for recipe in RECIPES.values():
+        path.write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
+        assert load_recipe(path) == recipe
 
 
 @pytest.mark.parametrize(
@@ -152,9 +153,12 @@ def test_yaml_round_trip(tmp_path: Path) -> None:
         ("a.yaml", "localization: {margn: 1}", "localization.margn"),
         ("a.yaml", "localization: {margin: -1}", "localization.margin"),
         ("a.yaml", "localization: [", "not a YAML file"),
-        ("a.yaml", "#" * 1_000_001, "1,000,001 bytes"),
+        ("a.yaml", "#" * 100_001, "100,001 bytes"),
+        ("a.yaml", "name: [&a [1], *a]", r"a\.yaml' is not a YAML file .*\*a refers to a value written elsewhere"),
+        ("a.yaml", "name: " + "[" * 5000, r"a\.yaml' is not a YAML file .*nested more than 20 levels"),
+        ("a.yaml", "name: 2001-99-99", r"a\.yaml' is not a YAML file .*month must be in 1\.\.12"),
     ],
-    ids=["typo", "missing file", "unknown key", "bad value", "broken yaml", "huge file"],
+    ids=["typo", "missing file", "unknown key", "bad value", "broken yaml", "huge file", "alias", "nested", "no date"],
 )  # fmt: skip
 def test_clear_errors(tmp_path: Path, name: str, content: str | None, message: str) -> None:
     target = tmp_path / name if name.endswith(".yaml") else name
@@ -163,6 +167,19 @@ def test_clear_errors(tmp_path: Path, name: str, content: str | None, message: s
     with pytest.raises(RecipeError, match=message) as caught:
         load_recipe(target)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["x" * 50_000 + "y: 1", "name: [" + "x, " * 10_000 + "]", "name: !<" + "x" * 50_000 + "> a"],
+    ids=["key", "value", "tag"],
+)
+def test_errors_repeat_only_the_beginning_of_a_foreign_file(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(content)
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path)
+    assert len(str(caught.value)) < len(str(path)) + 300
 
 
 def test_contradictions_are_refused() -> None:

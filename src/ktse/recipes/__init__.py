@@ -8,8 +8,11 @@ from pathlib import Path
 from ktse.config import Recipe
 from ktse.errors import RecipeError, near_matches
 
-MAX_RECIPE_BYTES = 1_000_000
-"""Largest recipe file that is read."""
+MAX_RECIPE_BYTES = 100_000
+"""Largest recipe file that is read; one with every setting and its source has a quarter of that."""
+
+_MOST_SHOWN = 80
+"""Characters of a foreign file that an error repeats."""
 
 
 @cache
@@ -48,6 +51,8 @@ def _read(path: Path) -> Recipe:
     import yaml
     from pydantic import ValidationError
 
+    from ktse.config.plain_yaml import read_yaml
+
     if not path.is_file():
         raise RecipeError(
             f"no recipe file at '{path}'.", remedy="`ktse recipes` lists the recipes that come with ktse."
@@ -55,13 +60,15 @@ def _read(path: Path) -> Recipe:
     if path.stat().st_size > MAX_RECIPE_BYTES:
         raise RecipeError(f"'{path}' has {path.stat().st_size:,} bytes, which no recipe has.")
     try:
-        return Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Recipe.model_validate(read_yaml(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise RecipeError(f"'{path}': {where}: {first['msg']} (got {str(first.get('input'))[:80]}).") from error
+        where = ".".join(str(part) for part in first["loc"])[:_MOST_SHOWN] or "the file"
+        got = str(first.get("input"))[:_MOST_SHOWN]
+        raise RecipeError(f"'{path}': {where}: {first['msg']} (got {got}).") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(f"'{path}' is not a YAML file ({str(error).splitlines()[0]}).") from error
+        reason = str(error).splitlines()[0][: 2 * _MOST_SHOWN]
+        raise RecipeError(f"'{path}' is not a YAML file of plain values ({reason}).") from error
 
 
 def __getattr__(name: str) -> object:
