@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from PIL import Image
 
 from ktse.data.classes import Classes, voc_palette
 from ktse.data.image_io import (
+    MAX_PIXELS,
     read_confidence,
     read_image,
     read_label_map,
@@ -137,8 +139,32 @@ def test_sizes_that_pillow_itself_refuses_are_refused(tmp_path: Path) -> None:
     header[16:24] = (60000).to_bytes(4, "big") * 2
     header[29:33] = zlib.crc32(header[12:29]).to_bytes(4, "big")
     path.write_bytes(header)
-    with pytest.raises(DataError, match=r"bomb\.png' is too large.*Cut it into tiles"):
-        read_image(path, max_pixels=10**10)
+    with pytest.raises(DataError, match=r"bomb\.png' is too large.*raise data\.max_pixels"):
+        read_image(path, max_pixels=2 * MAX_PIXELS)
+
+
+def test_a_raised_limit_holds_in_place_of_that_of_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 600_000)  # Pillow itself refuses images of more than twice that
+    path = tmp_path / "wide.png"
+    write_label_map(path, np.eye(1000, 1300, dtype=np.uint8))
+    with pytest.raises(DataError, match="is too large"):
+        read_image(path)
+    assert read_label_map(path, max_pixels=MAX_PIXELS + 1).sum() == 1000
+    with ThreadPoolExecutor(4) as threads:
+        images = list(threads.map(lambda _: read_image(path, max_pixels=MAX_PIXELS + 1), range(8)))
+    assert all((image[np.arange(1000), np.arange(1000)] == (128, 0, 0)).all() for image in images)
+    assert Image.MAX_IMAGE_PIXELS == 600_000
+    with pytest.raises(DataError, match="no image"):
+        read_image(tmp_path / "gone.png", max_pixels=MAX_PIXELS + 1)
+    assert Image.MAX_IMAGE_PIXELS == 600_000
+
+
+@pytest.mark.parametrize("size", [(1500, 1400), (2**20 + 5, 2)], ids=["high", "wide"])
+def test_large_images_are_copied_whole(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = tmp_path / "large.png"
+    values = np.random.default_rng(0).integers(0, 2, (size[1], size[0]), np.uint8)
+    Image.fromarray(values * 255).save(path, compress_level=1)
+    assert np.array_equal(read_image(path), np.repeat(values[..., None] * np.uint8(255), 3, axis=2))
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

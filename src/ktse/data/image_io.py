@@ -7,6 +7,7 @@ opened, and whatever a file is or lacks ends in one `DataError` that names it.
 from __future__ import annotations
 
 import io
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,9 +31,13 @@ IMAGE_FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 
 _LABEL_MODES: Final = ("P", "L", "1", "I", "I;16", "I;16B")
 _GREY_STEPS: Final = {"L;2": 85, "L;4": 17}  # Pillow stretches grey of 2 and 4 bits to 0..255
-_STRIP: Final = 256  # rows of an image that are copied at a time
+_STRIP: Final = 2**20  # pixels of an image that are copied at a time
 _DEEP_MAXIMUM: Final = 65535
 _ORIENTATION_TAG: Final = 0x0112  # EXIF's tag for how the camera was held
+_TOO_LARGE: Final = "Cut it into tiles, or raise data.max_pixels if you trust the file."
+
+_LIFTING: Final = threading.Lock()
+"""Held while Pillow's limit, one for the whole program, is another."""
 
 
 def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
@@ -174,7 +179,7 @@ def _opened(path: Path, *, formats: tuple[str, ...], max_pixels: int) -> Iterato
             raise DataError(f"image '{path}' is empty (0 bytes).", remedy=again)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on size and damaged EXIF: both are dealt with here
-            with Image.open(path, formats=formats) as image:
+            with _open_header(path, formats, max_pixels) as image:
                 _check_size(path, image.size, max_pixels)
                 yield image
     except DataError:
@@ -182,10 +187,23 @@ def _opened(path: Path, *, formats: tuple[str, ...], max_pixels: int) -> Iterato
     except FileNotFoundError:
         raise DataError(f"there is no image '{path}'.", remedy="Restore it or take it out of the list.") from None
     except Image.DecompressionBombError as error:
-        raise DataError(f"image '{path}' is too large: {error}", remedy="Cut it into tiles.") from None
+        raise DataError(f"image '{path}' is too large: {error}", remedy=_TOO_LARGE) from None
     except Exception as error:  # Pillow's readers raise whatever their parsers stumble over
         reason = str(error).replace(str(path), "").strip(" ':") or type(error).__name__
         raise DataError(f"image '{path}' cannot be read: {reason}.", remedy=again) from None
+
+
+def _open_header(path: Path, formats: tuple[str, ...], max_pixels: int) -> Image.Image:
+    """Open an image; where more is allowed than by default, Pillow's own limit is lifted as far for that moment."""
+    if max_pixels <= MAX_PIXELS:
+        return Image.open(path, formats=formats)
+    with _LIFTING:
+        limit = Image.MAX_IMAGE_PIXELS
+        try:
+            Image.MAX_IMAGE_PIXELS = limit and max(limit, max_pixels)
+            return Image.open(path, formats=formats)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 def _check_size(path: Path, size: tuple[int, int], max_pixels: int) -> None:
@@ -193,7 +211,7 @@ def _check_size(path: Path, size: tuple[int, int], max_pixels: int) -> None:
     if width * height > max_pixels:
         raise DataError(
             f"image '{path}' has {width} x {height} = {width * height} pixels, at most {max_pixels} are read.",
-            remedy="Cut it into tiles, or raise data.max_pixels if you trust the file.",
+            remedy=_TOO_LARGE,
         )
 
 
@@ -233,8 +251,9 @@ def _as_rgb(image: Image.Image, path: Path) -> Image.Image:
 def _as_array(image: Image.Image) -> NDArray[np.uint8]:
     """Return the pixels of an RGB image, copied in strips: whole, Pillow would hold them twice more on the way."""
     pixels = np.empty((image.height, image.width, 3), np.uint8)
-    for top in range(0, image.height, _STRIP):
-        bottom = min(top + _STRIP, image.height)
+    rows = max(1, _STRIP // image.width)
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
         pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
     return pixels
 
