@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ktse.config import DataSettings
+from ktse.config import DataSettings, Recipe, replace
 from ktse.data.check import check
 from ktse.data.check_files import check_files
-from ktse.data.check_tags import check_tags
+from ktse.data.check_tags import check_batches, check_tags
 from ktse.data.image_io import write_label_map
 from ktse.errors import DataError
 from reference.voc_tree import make_sbd, make_voc
@@ -44,6 +44,17 @@ def test_a_sound_folder_has_no_findings(photos: Path) -> None:
     assert report.findings == ()
     assert report.images == {"train": 8, "val": 2}
     assert report.name == str(photos)
+
+
+def test_micro_batches_that_do_not_divide_a_batch_are_found_in_every_training(array_dataset) -> None:
+    parts = {"batch_size": 8, "micro_batches": 4}
+    sound = replace(Recipe(), localization=parts, refinement={"irn": parts}, segmentation=parts)
+    dataset = array_dataset([[1, 0], [0, 1]] * 8)
+    assert check_batches(dataset, sound) == []
+    uneven = {"batch_size": 8, "micro_batches": 3}
+    odd = replace(sound, localization=uneven, refinement={"irn": uneven}, segmentation=uneven)
+    assert ["with 3 micro-batches" in finding.what for finding in check_batches(dataset, odd)] == [True] * 3
+    assert "multiple of 16" in check_batches(dataset, replace(sound, segmentation={"micro_batches": 8}))[0].remedy
 
 
 @pytest.mark.parametrize(

@@ -179,9 +179,13 @@ def test_batch_size_changes_after_the_warm_up() -> None:
         ({"warm_up_batch_size": 50}, 1, DataError, r"warm_up_batch_size asks for 50"),
         ({"batch_size": 5}, 2, RecipeError, r"batch_size is 5, which does not divide into 2 processes"),
         ({"warm_up_batch_size": 3}, 2, RecipeError, r"warm_up_batch_size is 3"),
+        ({"micro_batches": 4}, 1, RecipeError, r"localization.batch_size is 6, .* 4 micro-batches.*multiple of 4"),
+        ({"micro_batches": 6}, 1, RecipeError, r"warm_up_batch_size is 4, .* 6 micro-batches"),
+        ({"micro_batches": 2}, 2, RecipeError, r"localization.batch_size is 6, .* 2 processes with 2 micro-batches"),
     ],
-    ids=["few images", "few images in warm-up", "odd batch", "odd batch in warm-up"],
-)
+    ids=["few images", "few images in warm-up", "odd batch", "odd batch in warm-up", "micro-batches",
+         "micro-batches in warm-up", "micro-batches of processes"],
+)  # fmt: skip
 def test_what_cannot_be_trained_is_refused_at_once(
     array_dataset, changes: dict[str, int], world_size: int, error: type[Exception], message: str
 ) -> None:

@@ -91,8 +91,19 @@ def _localizer_batches(dataset: Dataset, recipe: Recipe) -> None:
 
 def _irn_batches(dataset: Dataset, recipe: Recipe) -> None:
     if "irn" in recipe.refinement.steps:
-        check_batch_size(dataset, "refinement.irn.batch_size", recipe.refinement.irn.batch_size, world_size=1)
+        irn = recipe.refinement.irn
+        check_batch_size(
+            dataset, "refinement.irn.batch_size", irn.batch_size, world_size=1, micro_batches=irn.micro_batches
+        )
 
 
 def _segmenter_batches(dataset: Dataset, recipe: Recipe) -> None:
-    check_batch_size(dataset, "segmentation.batch_size", recipe.segmentation.batch_size, world_size=1)
+    settings = recipe.segmentation
+    check_batch_size(
+        dataset,
+        "segmentation.batch_size",
+        settings.batch_size,
+        world_size=1,
+        micro_batches=settings.micro_batches,
+        together=2 if settings.method == "co_training" else 1,
+    )

@@ -41,7 +41,7 @@ def localizer_batches(
 
     Raises:
         DataError: The data set cannot be trained on, or an image cannot be read.
-        RecipeError: The batch does not divide into the processes.
+        RecipeError: A batch does not divide into the processes and their micro-batches.
     """
     check_trainable(dataset, recipe, world_size=world_size)
     plan = _EpochPlan(dataset, recipe, Epoch.shuffled(dataset, recipe, epoch, rank, world_size))
@@ -69,7 +69,7 @@ def check_trainable(dataset: Dataset, recipe: Recipe, *, world_size: int = 1) ->
 
     Raises:
         DataError: Fewer images than a batch, or no tag at all.
-        RecipeError: A batch does not divide into the processes.
+        RecipeError: A batch does not divide into the processes and their micro-batches.
     """
     settings = recipe.localization
     if not dataset.tags.any():
@@ -80,7 +80,9 @@ def check_trainable(dataset: Dataset, recipe: Recipe, *, world_size: int = 1) ->
     ):
         size = getattr(settings, name)
         if epoch < last:
-            check_batch_size(dataset, f"localization.{name}", size, world_size=world_size)
+            check_batch_size(
+                dataset, f"localization.{name}", size, world_size=world_size, micro_batches=settings.micro_batches
+            )
 
 
 @dataclass(frozen=True, slots=True)
