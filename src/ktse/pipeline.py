@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from dataclasses import replace as replace_fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from ktse.config import Recipe, replace
 from ktse.data.dataset import Dataset
 from ktse.data.open import has_split, open_dataset
 from ktse.engine.fabric import joined
+from ktse.engine.together import decided
 from ktse.errors import InputError, KtseWarning, near_matches
 from ktse.evaluation.origins import with_origins
 from ktse.evaluation.refinement import score_ir_labels, score_masks, score_steps
@@ -22,8 +24,12 @@ from ktse.evaluation.run import score_label_maps, score_seeds
 from ktse.evaluation.score import Score, read_scores, write_scores
 from ktse.export.released import adopt_released
 from ktse.localization.infer import cams_key, localize
+from ktse.localization.train import build as build_localizer
 from ktse.localization.train import localizer_key, train_localizer
+from ktse.nets.irnet import build_irnet
+from ktse.nets.known_weights import BUILT_IN, find_weights
 from ktse.nets.trunk_normalization import other_normalizations
+from ktse.nets.trunks import PACKAGED_DEMO
 from ktse.nets.weight_contents import Contents
 from ktse.recipes import load_recipe
 from ktse.recipes.components import weights_with
@@ -33,6 +39,7 @@ from ktse.refinement.run import masks_key, refine
 from ktse.report.page import write_report
 from ktse.segmentation.labels import LabelSource
 from ktse.segmentation.predict import predict, predictions_key
+from ktse.segmentation.segmenter import build_network
 from ktse.segmentation.train import segmenter_key, train_segmenter
 
 if TYPE_CHECKING:
@@ -43,6 +50,20 @@ STAGES = ("localizer", "cams", "masks", "segmenter", "predictions", "scores", "r
 
 SCORED = ("cams", "ir_labels", "masks", "predictions")
 """Stages whose outputs are scored."""
+
+BEHIND: dict[str, tuple[str, ...]] = {
+    "localizer": (),
+    "cams": ("localizer",),
+    "ir_labels": ("cams",),
+    "irnet": ("ir_labels",),
+    "masks": ("cams",),
+    "segmenter": ("masks",),
+    "predictions": ("segmenter",),
+}
+"""Stage to those whose outputs it starts from; masks start from `irnet`, too, where IRN is among their steps."""
+
+OTHER_SETTINGS = "other settings or data than these"
+RUN_AGAIN = "Run these stages again with the settings, or leave the settings as they were."
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +104,8 @@ def run_recipe(recipe: Recipe, *, data: Path | None, out: Path, stages: Sequence
     with joined(recipe.runtime) as fabric:
         first = fabric.global_rank == 0
         with run.lock() if first else nullcontext(), _kept_recipe(run) if first and makes else nullcontext():
-            if first and makes:
-                _warn_of_colours(recipe)
-                _write_recipe(run, recipe)
-                _write_manifest(run, recipe, fabric)
-            fabric.barrier()
+            if makes:
+                decided(partial(_begin, recipe, run, splits, wanted, fabric), fabric)
             _run_stages(recipe, run, splits, wanted, fabric)
             baseline = _run_baseline(recipe, run, splits, wanted, fabric)
             bound = _run_fully_supervised(recipe, run, splits, wanted, fabric)
@@ -161,6 +179,40 @@ def _kept_recipe(run: RunDirectory) -> Iterator[None]:
         if before is not None:
             write_bytes_atomic(run.recipe, before)
         raise
+
+
+def _begin(recipe: Recipe, run: RunDirectory, splits: Splits, wanted: Collection[str], fabric: Fabric) -> None:
+    """Refuse what cannot be done, warn of what is likely not wanted, and note what the run is."""
+    _check_networks(recipe, run, splits, wanted)
+    _warn_of_colours(recipe)
+    _warn_of_stale(recipe, run, splits, wanted)
+    _write_recipe(run, recipe)
+    _write_manifest(run, recipe, fabric)
+
+
+def _check_networks(recipe: Recipe, run: RunDirectory, splits: Splits, wanted: Collection[str]) -> None:
+    """Build the networks that will be trained, once and for nothing: what cannot be is refused before any work.
+
+    Raises:
+        InputError: A trunk that nobody knows, or one that cannot have the stride.
+        WeightsError: Weights that are not there.
+    """
+    classes = splits.train.classes
+    trained = [("localizer", "localizer"), ("masks", "irnet"), ("segmenter", "segmenter")]
+    for name in (name for stage, name in trained if stage in wanted and not _is_current(name, recipe, run, splits)):
+        if name == "localizer":
+            build_localizer(recipe.localization, num_classes=classes.count, weights=None)
+            weights = recipe.localization.trunk_weights
+        elif name == "segmenter":
+            build_network(recipe.segmentation, num_labels=classes.num_labels, weights=None)
+            weights = recipe.segmenter_weights
+        elif "irn" in recipe.refinement.steps:
+            build_irnet(recipe.refinement.irn.trunk)
+            weights = recipe.irnet_weights
+        else:
+            continue
+        if weights is not None and weights not in (*BUILT_IN, *PACKAGED_DEMO):
+            find_weights(weights)
 
 
 def _warn_of_colours(recipe: Recipe) -> None:
@@ -268,7 +320,29 @@ def _current_stages(recipe: Recipe, run: RunDirectory, splits: Splits, labels: L
     Raises:
         InputError: There are finished stages, and none is as the recipe says.
     """
-    train, steps = splits.train, recipe.refinement.steps
+    finished = [name for name in SCORED if _is_finished(run, name)]
+    if "irn" not in recipe.refinement.steps:
+        finished = [name for name in finished if name != "ir_labels"]
+    current = {name for name in finished if _is_current(name, recipe, run, splits, labels)}
+    others = ", ".join(name for name in finished if name not in current)
+    if others and not current:
+        raise InputError(f"{others} in '{run.root}' were made with {OTHER_SETTINGS}.", remedy=RUN_AGAIN)
+    if others:
+        message = f"{others} in '{run.root}' were made with {OTHER_SETTINGS}: not scored. {RUN_AGAIN}"
+        warnings.warn(message, KtseWarning, stacklevel=2)
+    return current
+
+
+def _is_current(name: str, recipe: Recipe, run: RunDirectory, splits: Splits, labels: LabelSource = "masks") -> bool:
+    """Return whether a stage is finished and is, with all stages behind it, what the recipe would make."""
+    stage, train = run.stage(name), splits.train
+    if stage.origin:  # adopted: it depends on nothing of the run
+        return True
+    behind = {**BEHIND, "masks": ("cams", "irnet") if "irn" in recipe.refinement.steps else ("cams",)}
+    if labels == "truth":
+        behind["segmenter"] = ()
+    if stage.key is None or not all(_is_current(before, recipe, run, splits, labels) for before in behind[name]):
+        return False
     keys: dict[str, Callable[[], str]] = {
         "localizer": lambda: localizer_key(train, recipe),
         "cams": lambda: cams_key(train, recipe, run=run),
@@ -278,29 +352,16 @@ def _current_stages(recipe: Recipe, run: RunDirectory, splits: Splits, labels: L
         "segmenter": lambda: segmenter_key(train, recipe, run=run, labels=labels),
         "predictions": lambda: predictions_key(splits.val, recipe, run=run),
     }
-    behind = {"cams": ["localizer"], "ir_labels": ["cams"], "irnet": ["ir_labels"], "segmenter": ["masks"]}
-    behind |= {"masks": ["cams", *(["irnet"] if "irn" in steps else [])], "predictions": ["segmenter"]}
+    return stage.is_done(keys[name]())
 
-    def is_current(name: str) -> bool:
-        stage = run.stage(name)
-        if stage.origin:  # adopted: it depends on nothing of the run
-            return True
-        before = [] if name == "segmenter" and labels == "truth" else behind.get(name, [])
-        return stage.key is not None and all(map(is_current, before)) and stage.is_done(keys[name]())
 
-    finished = [name for name in SCORED if _is_finished(run, name) and (name != "ir_labels" or "irn" in steps)]
-    current = {name for name in finished if is_current(name)}
-    others = ", ".join(name for name in finished if name not in current)
-    remedy = "Run these stages again with the settings, or leave the settings as they were."
-    if others and not current:
-        raise InputError(f"{others} in '{run.root}' were made with other settings or data than these.", remedy=remedy)
-    if others:
-        warnings.warn(
-            f"{others} in '{run.root}' were made with other settings or data than these: not scored. {remedy}",
-            KtseWarning,
-            stacklevel=2,
-        )
-    return current
+def _warn_of_stale(recipe: Recipe, run: RunDirectory, splits: Splits, wanted: Collection[str]) -> None:
+    """Warn of what a single stage starts from where that is not what the recipe would make."""
+    for name in (name for name in STAGES if name in wanted and name in BEHIND):
+        for before in BEHIND[name]:
+            if before not in wanted and _is_finished(run, before) and not _is_current(before, recipe, run, splits):
+                message = f"{name} will be made from {before} in '{run.root}', made with {OTHER_SETTINGS}. {RUN_AGAIN}"
+                warnings.warn(message, KtseWarning, stacklevel=3)
 
 
 def _is_finished(run: RunDirectory, name: str) -> bool:

@@ -18,7 +18,7 @@ from ktse.engine.guards import Guard
 from ktse.engine.network_file import read_network, write_network
 from ktse.engine.optim import Schedule
 from ktse.engine.training_stage import run_training_stage
-from ktse.errors import GuardError
+from ktse.errors import GuardError, WeightsError
 from ktse.types import LossTerms
 
 FABRIC = make_fabric(RuntimeSettings(accelerator="cpu"))
@@ -89,6 +89,18 @@ def test_it_is_trained_once_and_loaded_then(tmp_path: Path) -> None:
     assert len(records(run)) == 6
     train(run, key="other")
     assert [line.get("event") for line in records(run)[6:]] == ["stale", *[None] * 6]
+
+
+def test_a_network_that_cannot_be_built_does_not_cost_the_one_that_is_there(tmp_path: Path) -> None:
+    def draw() -> Line:
+        raise WeightsError("no such file.")
+
+    run = RunDirectory(tmp_path)
+    trained = train(run)
+    with pytest.raises(WeightsError, match="no such file"):
+        train(run, key="other", draw=draw)
+    assert torch.equal(train(run).weight, trained.weight)
+    assert len(records(run)) == 6, "nothing was trained again"
 
 
 def test_first_weights_follow_the_random_seed_and_groups_their_factors(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ktse.artifacts import RunDirectory, Stage, append_log
+from ktse.engine.progress import remark
 from ktse.engine.together import decided
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def begun_stage(
 ) -> Iterator[Stage | None]:
     """Begin a stage, and finish it when the block ends without an error.
 
-    Outputs of another key are stale: they are removed, and the log says why.
+    Outputs of another key are stale: they are removed, and the log and a line on standard error say why.
 
     Args:
         name: Name of the stage.
@@ -38,6 +39,7 @@ def begun_stage(
             return False
         if reason := stage.begin(key):
             append_log(run.log(), {"stage": name, "event": "stale", "reason": reason})
+            remark(reason)
         return True
 
     if not decided(begin, fabric):

@@ -19,6 +19,11 @@ class Report(Protocol):
         """Say that `advance` more pieces are done, with a short note such as the loss."""
 
 
+def remark(what: str) -> None:
+    """Say something between two pieces of work, as a line on standard error."""
+    sys.stderr.write(f"{what}\n")
+
+
 @contextmanager
 def progress(what: str, total: int, *, done: int = 0, shown: bool = True) -> Iterator[Report]:
     """Show how far work of `total` pieces is, with rate and time left.

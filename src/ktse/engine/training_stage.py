@@ -17,6 +17,7 @@ from ktse.engine.guards import Guard
 from ktse.engine.loop import Plan, fit
 from ktse.engine.optim import Schedule, make_sgd
 from ktse.engine.seeding import keyed_seed, private_torch_seed
+from ktse.engine.together import decided
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -111,12 +112,14 @@ def run_training_stage(
         StoppedError: Stopped by Ctrl-C or SIGTERM; the same call goes on.
         GuardError: The training has gone wrong.
     """
-    with begun_stage(name, key, run=run, fabric=fabric) as stage:
-        if stage is None:
-            return load().eval()
-        with private_torch_seed():
+    network = None
+    if not decided(lambda: run.stage(name).is_done(key), fabric):
+        with private_torch_seed():  # drawn before a network of other settings is removed: it may turn out impossible
             torch.manual_seed(keyed_seed(runtime.random_seed))
             network = draw()
+    with begun_stage(name, key, run=run, fabric=fabric) as stage:
+        if stage is None or network is None:
+            return load().eval()
         plan = Plan(
             stage=name,
             epochs=settings.epochs,
