@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import PositiveFloat
+
 from ktse.config.setting import CODE, OURS, Section, setting
 
 
@@ -60,6 +62,6 @@ class DataSettings(Section):
     mean: tuple[float, float, float] = setting(
         (0.485, 0.456, 0.406), "mean of red, green, blue that is subtracted", f"{CODE}: ImageNet's (REFERENCE 2.1)"
     )
-    std: tuple[float, float, float] = setting(
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = setting(
         (0.229, 0.224, 0.225), "deviation of red, green, blue that is divided by", f"{CODE}: ImageNet's (REFERENCE 2.1)"
     )

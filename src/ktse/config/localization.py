@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import PositiveFloat, PositiveInt, model_validator
 
 from ktse.config.setting import CODE, OURS, PAPER, Section, setting
+
+SMALLEST_SWEEP_STEP = 0.001
+"""Finest sweep of thresholds: a confusion matrix is counted for each."""
 
 
 class LossWeights(Section):
@@ -104,7 +107,7 @@ class LocalizationSettings(Section):
     )
     object_threshold: float = setting(0.2, "beta_o: CAM above which L_inter acts", f"{PAPER} 3.3", gt=0, lt=1)
     par_iterations: int = setting(10, "iterations of PAR on the pseudo labels", f"{CODE} (REFERENCE 3.3)", ge=1)
-    par_dilations: tuple[int, ...] = setting(
+    par_dilations: tuple[PositiveInt, ...] = setting(
         (1, 2, 4, 8, 12, 24), "neighbour distances of PAR", CODE, unit="px", min_length=1
     )
     par_size_divisor: int = setting(2, "PAR runs on the image reduced by this factor", f"{CODE} (REFERENCE 3.3)", ge=1)
@@ -176,7 +179,7 @@ class LocalizationSettings(Section):
     count_padding: bool = setting(True, "padding counts as image in every loss", f"{CODE} (3.4 #20)")
 
     # CAM inference and seeds
-    scales: tuple[float, ...] = setting(
+    scales: tuple[PositiveFloat, ...] = setting(
         (0.5, 1.0, 1.5, 2.0), "sizes of the views, to the image", CODE + " (REFERENCE 4.1)", min_length=1
     )
     mirror: bool = setting(True, "add the mirror image of each view", CODE + " (REFERENCE 4.1)")
@@ -206,10 +209,16 @@ class LocalizationSettings(Section):
     @model_validator(mode="after")
     def _consistent(self) -> LocalizationSettings:
         """Refuse settings that contradict each other."""
-        if self.resize_range[0] > self.resize_range[1]:
-            raise ValueError(f"resize_range {self.resize_range} is empty: give (smallest, largest)")
+        if not 0 < self.resize_range[0] <= self.resize_range[1]:
+            raise ValueError(f"resize_range {self.resize_range} is empty: give (smallest, largest), both above 0")
         if self.background_threshold > self.foreground_threshold:
             raise ValueError("background_threshold is above foreground_threshold: pixels would be both")
         if self.warm_up_epochs > self.epochs:
             raise ValueError(f"warm_up_epochs {self.warm_up_epochs} is more than epochs {self.epochs}")
+        first, last, step = self.sweep
+        if not (0 <= first <= last <= 1 and step >= SMALLEST_SWEEP_STEP):
+            raise ValueError(
+                f"sweep {self.sweep} is no range of thresholds: give (first, last, step), the first two in 0 .. 1, the "
+                f"step at least {SMALLEST_SWEEP_STEP}"
+            )
         return self

@@ -49,6 +49,19 @@ class Recipe(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _something_is_learned(self) -> Recipe:
+        """Refuse a localizer that would be trained without a loss."""
+        localization = self.localization
+        if not any(localization.weights.model_dump().values()):
+            raise ValueError("all of localization.weights are 0: there is nothing to learn from")
+        if localization.warm_up_epochs and not localization.weights.classification:
+            raise ValueError(
+                f"localization.weights.classification is 0, but the {localization.warm_up_epochs} epochs of "
+                "localization.warm_up_epochs have no other loss"
+            )
+        return self
+
     @property
     def segmenter_weights(self) -> str | None:
         """The weights that the segmenter's trunk starts from."""

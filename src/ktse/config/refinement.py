@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import PositiveInt
+
 from ktse.config.crf import CrfSettings
 from ktse.config.irn import IrnSettings
 from ktse.config.setting import CODE, OURS, PAPER, Section, setting
@@ -19,7 +21,7 @@ class RefinementSettings(Section):
         0.2, "constant score of background beside the CAMs", f"{OURS}: as localization.seed_threshold", gt=0, lt=1
     )
     par_iterations: int = setting(10, "iterations of PAR", f"{CODE} (REFERENCE 3.3)", ge=1)
-    par_dilations: tuple[int, ...] = setting(
+    par_dilations: tuple[PositiveInt, ...] = setting(
         (1, 2, 4, 8, 12, 24), "neighbour distances of PAR", CODE, unit="px", min_length=1
     )
     par_batch: int = setting(8, "images of one size that PAR refines together", f"{OURS}: speed against memory", ge=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import PositiveFloat, PositiveInt, model_validator
 
 from ktse.config.co_training import CoTrainingSettings
 from ktse.config.crf import CrfSettings
@@ -29,7 +29,7 @@ class SegmentationSettings(Section):
     output_stride: int = setting(
         8, "pixels of the image per cell of the network's grid", CODE + " (REFERENCE 6.1)", unit="px"
     )
-    aspp_dilations: tuple[int, ...] = setting(
+    aspp_dilations: tuple[PositiveInt, ...] = setting(
         (6, 12, 18, 24), "dilations of the summed 3x3 convolutions", CODE + " (REFERENCE 6.1)", min_length=1
     )
     vgg_classifier: Literal["random", "subsampled"] = setting(
@@ -94,7 +94,7 @@ class SegmentationSettings(Section):
     guard_steps: int = setting(200, "steps that both guards average over", f"{OURS}: guard", unit="steps", ge=1)
 
     # prediction
-    scales: tuple[float, ...] = setting(
+    scales: tuple[PositiveFloat, ...] = setting(
         (0.75, 1.0, 1.25), "sizes of the views, to the image", f"{CODE} (REFERENCE 6.5)", min_length=1
     )
     mirror: bool = setting(False, "predict the mirror image too", f"{CODE} (REFERENCE 6.5)")
@@ -131,8 +131,8 @@ class SegmentationSettings(Section):
     @model_validator(mode="after")
     def _consistent(self) -> SegmentationSettings:
         """Refuse settings that contradict each other."""
-        if min(self.scales) <= 0:
-            raise ValueError(f"scales {list(self.scales)} have to be above 0")
+        if not 0 < self.crop_area[0] <= self.crop_area[1] <= 1:
+            raise ValueError(f"crop_area {self.crop_area} is no range of shares: give (smallest, largest) in 0 .. 1")
         if self.tile_overlap >= self.tile_size:
             raise ValueError(f"tile_overlap {self.tile_overlap} leaves nothing of tile_size {self.tile_size}")
         if self.method == "co_training" and self.batch_size % 2:
