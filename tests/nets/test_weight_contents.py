@@ -121,6 +121,21 @@ def test_a_network_of_endless_size_is_not_made(tmp_path: Path) -> None:
         recognise(tmp_path / "x.pth")
 
 
+@pytest.mark.filterwarnings("ignore:.*sparse tensor invariants:UserWarning")
+def test_a_sparse_tensor_is_refused(tmp_path: Path) -> None:
+    torch.save(localizer() | {"fc8.weight": torch.zeros(16, 128, 1, 1).to_sparse()}, tmp_path / "x.pth")
+    with pytest.raises(WeightsError, match=r"x\.pth' with shape \(16, 128, 1, 1\) is torch.sparse_coo"):
+        recognise(tmp_path / "x.pth")
+
+
+def test_a_file_that_holds_itself_is_of_no_kind(tmp_path: Path) -> None:
+    content: dict[str, Any] = {"state_dict": localizer()}
+    content["state_dict"]["itself"] = content["state_dict"]
+    torch.save(content, tmp_path / "x.pth")
+    with pytest.raises(WeightsError, match="does not hold tensors by name"):
+        recognise(tmp_path / "x.pth")
+
+
 def test_the_network_is_built_with_the_numbers_of_the_file(tmp_path: Path) -> None:
     net = build_localizer("resnet38d", 2, width=1 / 64, head_width=8)
     torch.save({localizer_name(name): tensor for name, tensor in net.state_dict().items()}, tmp_path / "x.pth")

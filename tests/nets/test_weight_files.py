@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from ktse.errors import WeightsError
-from ktse.nets.weight_files import read_checkpoint, read_weights
+from ktse.nets.weight_files import read_checkpoint, read_weights, tensors_within
 
 TENSORS = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.tensor([1, 2])}
 
@@ -71,6 +72,31 @@ def test_other_content_is_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "net.pth")
     with pytest.raises(WeightsError, match="does not hold tensors by name"):
         read_weights(tmp_path / "net.pth")
+
+
+@pytest.mark.parametrize(
+    ("tensor", "kind"),
+    [
+        (torch.eye(3).to_sparse(), "sparse_coo"),
+        (torch.zeros(10**6, 10**6, device="meta"), "empty"),
+    ],
+    ids=["sparse", "without numbers"],
+)
+@pytest.mark.filterwarnings("ignore:.*sparse tensor invariants:UserWarning")
+@pytest.mark.parametrize("read", [read_weights, read_checkpoint])
+def test_tensors_that_are_no_rows_of_numbers_are_refused(
+    tmp_path: Path, read: Callable[[Path], object], tensor: torch.Tensor, kind: str
+) -> None:
+    torch.save({"state_dict": {"a": torch.ones(1), "b": tensor}}, tmp_path / "net.pth")
+    with pytest.raises(WeightsError, match=rf"net\.pth' with shape .* is .*{kind}, expected plain numbers"):
+        read(tmp_path / "net.pth")
+
+
+def test_tensors_are_found_at_any_depth_once_for_each_name() -> None:
+    inner: dict[str, object] = {"a": torch.tensor(1), "epoch": 3}
+    inner["again"] = inner
+    outer = {"b": torch.tensor(2), "c": [torch.tensor(4)], **{str(number): inner for number in range(9)}}
+    assert sorted(tensor.item() for tensor in tensors_within(outer)) == [1, 2]
 
 
 def test_a_checkpoint_is_read_as_it_is(tmp_path: Path) -> None:

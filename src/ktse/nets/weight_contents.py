@@ -22,7 +22,7 @@ from ktse.nets.published_irnet import load_published_irnet
 from ktse.nets.published_localizer import load_published_localizer
 from ktse.nets.strict_loading import without_prefix
 from ktse.nets.trunks import build_trunk
-from ktse.nets.weight_files import read_checkpoint, tensors_of
+from ktse.nets.weight_files import read_checkpoint, tensors_of, tensors_within
 
 Kind = Literal["trunk", "localizer", "irnet", "segmenter"]
 
@@ -92,14 +92,12 @@ def check_weights(weights: str | Path) -> Contents:
 
 def _refuse_stretched(content: object, path: Path) -> None:
     """Refuse tensors that repeat a few numbers endlessly: a network of their sizes would fill the memory."""
-    if isinstance(content, Mapping):
-        for value in content.values():
-            _refuse_stretched(value, path)
-    elif isinstance(content, Tensor) and content.numel() * content.element_size() > content.untyped_storage().nbytes():
-        raise WeightsError(
-            f"a tensor of '{path}' announces {tuple(content.shape)} numbers and holds fewer.",
-            remedy="The file is damaged or hostile: get it again.",
-        )
+    for tensor in tensors_within(content):
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise WeightsError(
+                f"a tensor of '{path}' announces {tuple(tensor.shape)} numbers and holds fewer.",
+                remedy="The file is damaged or hostile: get it again.",
+            )
 
 
 def _single(state: Mapping[str, Tensor], path: Path) -> Contents:

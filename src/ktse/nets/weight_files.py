@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,9 @@ def _content(path: Path) -> object:
             case ".pth" | ".pt":
                 _refuse_compressed(path)
                 with torch.serialization.safe_globals(_numbers_of_numpy()):
-                    return torch.load(path, map_location="cpu", weights_only=True)
+                    content: object = torch.load(path, map_location="cpu", weights_only=True)
+                _refuse_other_tensors(content, path)
+                return content
     except WeightsError:
         raise
     except Exception as error:  # the readers raise whatever the damage leads them to
@@ -83,6 +85,23 @@ def _content(path: Path) -> object:
         f"the weights file '{path}' has the ending '{path.suffix}'.",
         remedy="Known are .safetensors, .pth, .pt and .params (MXNet).",
     )
+
+
+def tensors_within(content: object) -> Iterator[Tensor]:
+    """Yield every tensor of what a file holds by name, at any depth; a hostile one may hold itself.
+
+    Example:
+        >>> list(tensors_within({"state_dict": {"bias": torch.zeros(1)}, "epoch": 3}))
+        [tensor([0.])]
+    """
+    waiting, seen = [content], set()
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, Mapping) and id(value) not in seen:
+            seen.add(id(value))
+            waiting.extend(value.values())
 
 
 def tensors_of(content: object, path: Path) -> dict[str, Tensor]:
@@ -100,6 +119,17 @@ def tensors_of(content: object, path: Path) -> dict[str, Tensor]:
     raise WeightsError(
         f"the weights file '{path}' does not hold tensors by name.", remedy="Save a network's state_dict."
     )
+
+
+def _refuse_other_tensors(content: object, path: Path) -> None:
+    """Refuse tensors that are no plain rows of numbers: sparse ones, quantized ones, and those without numbers."""
+    for tensor in tensors_within(content):
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+            kind = "empty" if tensor.is_meta else "quantized" if tensor.is_quantized else str(tensor.layout)
+            raise WeightsError(
+                f"a tensor of '{path}' with shape {tuple(tensor.shape)} is {kind}, expected plain numbers.",
+                remedy="Save dense tensors of a network that has its weights.",
+            )
 
 
 def _refuse_compressed(path: Path) -> None:
