@@ -68,6 +68,20 @@ def test_where_the_image_may_lie(written: str, image: str, elsewhere: tuple[str,
     assert (row.image, row.elsewhere) == (image, elsewhere)
 
 
+def test_of_a_path_of_many_parts_the_last_ends_are_looked_for() -> None:
+    folders = [f"folder{number}" for number in range(100)]
+    (row,) = label_studio_tags([task("/".join([*folders, "a.jpg"]), annotation())])
+    assert row.image == "/".join([*folders, "a.jpg"])
+    assert row.elsewhere[-2:] == ("folder99/a.jpg", "a.jpg")
+    assert row.elsewhere[0] == "/".join([*folders[-15:], "a.jpg"])
+    assert len(row.elsewhere) == 16
+
+
+def test_a_path_that_no_file_can_have_has_no_ends() -> None:
+    (row,) = label_studio_tags([task("a/" * 100_000 + "a.jpg", annotation())])
+    assert row.elsewhere == ()
+
+
 def test_the_image_may_have_another_name() -> None:
     assert label_studio_tags([task("a.jpg", annotation(), key="photo")])[0].image == "a.jpg"
 

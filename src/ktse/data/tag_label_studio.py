@@ -15,6 +15,13 @@ _UPLOAD_PREFIX: Final = re.compile(r"[0-9a-f]{8}-")
 """What Label Studio puts before the name of an uploaded file."""
 
 
+_MOST_ENDS: Final = 16
+"""Ends of a path that are looked for, the shortest of all: the ends of a path of many parts would fill the memory."""
+
+_LONGEST_PATH: Final = 4096
+"""Characters of the longest path that a file can have."""
+
+
 def is_label_studio(content: Any) -> bool:
     """Return whether a JSON document is a list of Label Studio's tasks.
 
@@ -76,10 +83,10 @@ def _image_of(data: Mapping[str, Any]) -> str:
 
 
 def _elsewhere(image: str) -> tuple[str, ...]:
-    """Return the ends of a path, longest first: the export knows the server's folders, not ours."""
-    path = PurePosixPath(image)
-    if ".." in path.parts:  # refused where files are looked for
+    """Return the last ends of a path, longest first: the export knows the server's folders, not ours."""
+    path = PurePosixPath(image[: _LONGEST_PATH + 1])
+    if len(image) > _LONGEST_PATH or ".." in path.parts:  # refused where files are looked for
         return ()
-    ends = ["/".join(path.parts[first:]) for first in range(1, len(path.parts))]
+    ends = ["/".join(path.parts[-length:]) for length in range(min(len(path.parts) - 1, _MOST_ENDS), 0, -1)]
     name = _UPLOAD_PREFIX.sub("", path.name, count=1) if _UPLOAD_PREFIX.match(path.name) else path.name
     return tuple(ends) if name == path.name else (*ends, name)
