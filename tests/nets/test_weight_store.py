@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -55,6 +56,15 @@ def test_a_copy_stands_for_the_net_and_replaces_what_was_there(asked: list[str],
     assert pull(ENTRY, source=target) == target
     assert own.is_file()
     assert not asked
+
+
+def test_a_file_is_on_disk_before_it_takes_the_name(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[object] = []
+    fsync, rename = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (order.append(os.fstat(descriptor).st_size), fsync(descriptor)))
+    monkeypatch.setattr(Path, "replace", lambda self, to: (order.append("rename"), rename(self, to))[1])
+    pull(ENTRY)
+    assert order == [len(CONTENT), "rename"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -38,3 +39,13 @@ def test_an_error_leaves_nothing(tmp_path: Path) -> None:
         raise KeyboardInterrupt
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.npz"]
     assert (tmp_path / "a.npz").read_bytes() == b"of before"
+
+
+def test_the_whole_file_is_on_disk_before_it_takes_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[object] = []
+    fsync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (order.append(os.fstat(descriptor).st_size), fsync(descriptor)))
+    monkeypatch.setattr(Path, "replace", lambda self, to: (order.append("rename"), replace(self, to))[1])
+    with ProbabilitiesFile(tmp_path / "a.npz", (2, 3, 3)):
+        pass
+    assert order == [(tmp_path / "a.npz").stat().st_size, "rename"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -104,6 +105,8 @@ def _whole(path: Path, entry: KnownWeights) -> Iterator[BinaryIO]:
     try:
         with temporary.open("xb") as file:
             yield file
+            file.flush()
+            os.fsync(file.fileno())
         _check(temporary, entry, shown=path)
         temporary.replace(path)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import zipfile
 from pathlib import Path
@@ -70,8 +71,11 @@ class ProbabilitiesFile:
     ) -> None:
         try:
             if error is None:
-                with zipfile.ZipFile(self._archive, "w", zipfile.ZIP_DEFLATED, compresslevel=_COMPRESSION) as archive:
-                    archive.write(self._array_file, f"{ARRAY_NAME}.npy")
+                with self._archive.open("xb") as file:
+                    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=_COMPRESSION) as archive:
+                        archive.write(self._array_file, f"{ARRAY_NAME}.npy")
+                    file.flush()
+                    os.fsync(file.fileno())  # as of every file: the name is taken by what is on the disk
                 self._archive.replace(self.path)
         finally:
             for path in (self._array_file, self._archive):
