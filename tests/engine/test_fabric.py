@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import pytest
 
 from ktse.config import RuntimeSettings
-from ktse.engine.fabric import joined, make_fabric, shard
+from ktse.engine.fabric import check_precision, joined, make_fabric, shard
+from ktse.errors import RecipeError
 
 
 def test_one_process_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,3 +37,13 @@ def test_shards_are_a_partition() -> None:
 def test_leaving_after_an_error_does_not_hang() -> None:
     with pytest.raises(ValueError, match="inside"), joined(RuntimeSettings(accelerator="cpu")):
         raise ValueError("inside")
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "refused"),
+    [("16-mixed", "cpu", True), ("16-mixed", "cuda", False), ("bf16-mixed", "cpu", False), ("32-true", "cpu", False)],
+)
+def test_float16_on_a_cpu_is_refused_not_replaced(precision: Any, device: str, refused: bool) -> None:
+    fabric: Any = SimpleNamespace(device=SimpleNamespace(type=device))
+    with pytest.raises(RecipeError, match="16-mixed") if refused else nullcontext():
+        check_precision(RuntimeSettings(precision=precision), fabric)

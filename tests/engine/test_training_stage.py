@@ -18,7 +18,7 @@ from ktse.engine.guards import Guard
 from ktse.engine.network_file import read_network, write_network
 from ktse.engine.optim import Schedule
 from ktse.engine.training_stage import run_training_stage
-from ktse.errors import GuardError, WeightsError
+from ktse.errors import GuardError, RecipeError, WeightsError
 from ktse.types import LossTerms
 
 FABRIC = make_fabric(RuntimeSettings(accelerator="cpu"))
@@ -54,7 +54,7 @@ def batches(epoch: int, start: int) -> Iterator[Numbers]:
         yield Numbers(torch.randn(4, 2, generator=torch.Generator().manual_seed(3 * epoch + step)))
 
 
-def train(run: RunDirectory, key: str = "k", **changes: Any) -> Line:
+def train(run: RunDirectory, key: str = "k", precision: Any = "32-true", **changes: Any) -> Line:
     file = run.localizer / "last.safetensors"
 
     def load() -> Line:
@@ -68,7 +68,7 @@ def train(run: RunDirectory, key: str = "k", **changes: Any) -> Line:
         "write": lambda line: write_network(file, line, {}), "load": load,
     }  # fmt: skip
     settings = SimpleNamespace(epochs=2, micro_batches=1, gradient_clip=None, momentum=0.0, weight_decay=0.0)
-    runtime = RuntimeSettings(accelerator="cpu", checkpoint_interval=0.0)
+    runtime = RuntimeSettings(accelerator="cpu", checkpoint_interval=0.0, precision=precision)
     return run_training_stage("localizer", key, settings, runtime, run=run, fabric=FABRIC, **{**whole, **changes})
 
 
@@ -101,6 +101,15 @@ def test_a_network_that_cannot_be_built_does_not_cost_the_one_that_is_there(tmp_
         train(run, key="other", draw=draw)
     assert torch.equal(train(run).weight, trained.weight)
     assert len(records(run)) == 6, "nothing was trained again"
+
+
+def test_a_cpu_does_not_train_in_float16_but_loads_what_was_trained_so(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    with pytest.raises(RecipeError, match=r"precision is 16-mixed, .* Set it to bf16-mixed or 32-true"):
+        train(run, precision="16-mixed")
+    assert not run.stage("localizer").is_done("k")
+    trained = train(run, precision="bf16-mixed")
+    assert torch.equal(train(run, precision="16-mixed").weight, trained.weight)
 
 
 def test_first_weights_follow_the_random_seed_and_groups_their_factors(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from ktse.config import RuntimeSettings
+from ktse.errors import RecipeError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -63,6 +64,21 @@ def joined(runtime: RuntimeSettings) -> Iterator[Fabric]:
             if finished:  # after an error the others may never come to a barrier
                 fabric.barrier()
             dist.destroy_process_group()
+
+
+def check_precision(runtime: RuntimeSettings, fabric: Fabric) -> None:
+    """Refuse to train in an arithmetic that the device does not have: Fabric would take another one.
+
+    Only trainings ask: whatever they have made may be used on any device.
+
+    Raises:
+        RecipeError: float16 is asked for on a CPU.
+    """
+    if runtime.precision == "16-mixed" and fabric.device.type == "cpu":
+        raise RecipeError(
+            "runtime.precision is 16-mixed, in which a CPU cannot train.",
+            remedy="Set it to bf16-mixed or 32-true, or train on a GPU.",
+        )
 
 
 def shard(count: int, fabric: Fabric | None) -> range:

@@ -13,6 +13,7 @@ from ktse.artifacts import RunDirectory, digest_of_file, stage_key
 from ktse.config import Recipe, RuntimeSettings
 from ktse.data.dataset import Dataset
 from ktse.engine.begun_stage import begun_stage
+from ktse.engine.fabric import check_precision
 from ktse.engine.guards import Guard
 from ktse.engine.loop import Plan, fit
 from ktse.engine.optim import Schedule, make_sgd
@@ -111,11 +112,13 @@ def run_training_stage(
     Raises:
         StoppedError: Stopped by Ctrl-C or SIGTERM; the same call goes on.
         GuardError: The training has gone wrong.
+        RecipeError: The device does not have the arithmetic that is asked for.
     """
     network = None
     if not decided(lambda: run.stage(name).is_done(key), fabric):
         with private_torch_seed():  # drawn before a network of other settings is removed: it may turn out impossible
             torch.manual_seed(keyed_seed(runtime.random_seed))
+            check_precision(runtime, fabric)
             network = draw()
     with begun_stage(name, key, run=run, fabric=fabric) as stage:
         if stage is None or network is None:
