@@ -101,7 +101,7 @@ def test_settings_probabilities_and_overwriting(model: Path, photos: Path, tmp_p
 
 def test_broken_images_end_with_2_when_the_others_are_done(model: Path, photos: Path, tmp_path: Path) -> None:
     (photos / "c.jpg").write_text("this is a text")
-    assert "1 of 3 images could not be read" in refused_after_progress(predict(model, photos, "-o", tmp_path / "out"))
+    assert "1 of 3 images failed" in refused_after_progress(predict(model, photos, "-o", tmp_path / "out"))
     assert masks(tmp_path / "out") == ["a.png", "sub/b.png"]
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ktse.data.size_batches import size_batches
+from ktse.errors import DataError
 
 
 @pytest.mark.parametrize(
@@ -39,3 +40,18 @@ def test_images_are_read_one_batch_ahead_at_most(array_dataset) -> None:
     batches = size_batches(Counting([[1]] * 6), range(6), 2)
     next(batches)
     assert read == [0, 1, 2]
+
+
+def test_images_that_cannot_be_read_are_passed_over_where_somebody_notes_them(array_dataset) -> None:
+    class WithHole(array_dataset):
+        def image(self, index: int) -> np.ndarray:
+            if index == 1:
+                raise DataError("image 1 is broken.")
+            return super().image(index)
+
+    faults: list[DataError] = []
+    holed = WithHole([[1]] * 4)
+    assert [chosen for chosen, _ in size_batches(holed, range(4), 2, faults=faults)] == [[0, 2], [3]]
+    assert [str(fault) for fault in faults] == ["image 1 is broken."]
+    with pytest.raises(DataError, match="image 1"):
+        list(size_batches(holed, range(4), 2))

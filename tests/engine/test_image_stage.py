@@ -13,7 +13,7 @@ from ktse.artifacts import RunDirectory
 from ktse.config import RuntimeSettings
 from ktse.engine.fabric import make_fabric
 from ktse.engine.image_stage import run_image_stage
-from ktse.errors import StoppedError
+from ktse.errors import DataError, StoppedError
 
 IDS = [f"folder/{number}" for number in range(5)]
 
@@ -24,7 +24,7 @@ class Writer:
     def __init__(self, run: RunDirectory, *, fail_at: int | None = None, signal_at: int | None = None) -> None:
         self.run, self.fail_at, self.signal_at, self.done = run, fail_at, signal_at, []
 
-    def __call__(self, todo: list[int], report: Callable[[int], None]) -> None:
+    def __call__(self, todo: list[int], report: Callable[[int], None]) -> list[DataError]:
         for index in todo:
             if index == self.fail_at:
                 raise ValueError("broken image")
@@ -35,6 +35,7 @@ class Writer:
             path.touch()
             self.done.append(index)
             report(1)
+        return []
 
 
 def work(run: RunDirectory, key: str = "k", **changes: Any) -> list[int]:

@@ -1,6 +1,7 @@
 """Image stages in the processes that torchrun starts, for test_image_processes: `images_together.py FOLDER CASE ...`.
 
-Cases: `rest`, an earlier run has left images of one process alone; `foreign`, the folder holds files of unknown origin.
+Cases: `rest`, an earlier run has left images of one process alone; `foreign`, the folder holds files of unknown origin;
+`broken`, an image of the second process cannot be read; `full`, the second process cannot write.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from lightning_fabric import Fabric
 
 from ktse.artifacts import RunDirectory, write_bytes_atomic
 from ktse.config import RuntimeSettings
+from ktse.data.faults import noted
 from ktse.engine.fabric import joined
 from ktse.engine.image_stage import run_image_stage
-from ktse.errors import KtseError
+from ktse.errors import DataError, InputError, KtseError
 
 IDS = [str(number) for number in range(8)]
 
@@ -29,20 +31,27 @@ def prepare(run: RunDirectory, case: str) -> None:
             write_bytes_atomic(run.cams(id_), b"")
 
 
-def write_all(run: RunDirectory, fabric: Fabric) -> str:
+def write_all(run: RunDirectory, case: str, fabric: Fabric) -> str:
     """Run a stage and return how it ended."""
     done: list[int] = []
 
-    def work(todo: list[int], report: Callable[[int], None]) -> None:
+    def work(todo: list[int], report: Callable[[int], None]) -> list[DataError]:
+        faults: list[DataError] = []
         for index in todo:
-            write_bytes_atomic(run.cams(IDS[index]), b"")
-            done.append(index)
+            if case == "full" and index == 3:
+                raise InputError("no space left.")
+            with noted(faults):
+                if case == "broken" and index == 3:
+                    raise DataError("image '3' is broken.")
+                write_bytes_atomic(run.cams(IDS[index]), b"")
+                done.append(index)
             report(1)
+        return faults
 
     try:
         run_image_stage("cams", "k", IDS, work, run=run, fabric=fabric)
     except KtseError as error:
-        return f"{type(error).__name__}: {error}"
+        return f"{type(error).__name__} after {done}: {error}"
     return f"finished {done}"
 
 
@@ -53,7 +62,7 @@ def main(root: Path, cases: list[str]) -> None:
             if fabric.global_rank == 0:
                 prepare(run, case)
             fabric.barrier()
-            outcome = write_all(run, fabric)
+            outcome = write_all(run, case, fabric)
             (run.root / f"outcome{fabric.global_rank}.txt").write_text(outcome)
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-CASES = ["rest", "foreign"]
+from ktse.artifacts import RunDirectory
+
+CASES = ["rest", "foreign", "broken", "full"]
 
 
 @pytest.fixture(scope="module")
@@ -36,3 +38,14 @@ def test_what_the_first_process_refuses_ends_all_alike(root: Path) -> None:
     first, second = outcomes(root / "foreign")
     assert first == second
     assert "holds 4 files of unknown origin" in first
+
+
+def test_an_image_that_fails_in_one_process_is_told_by_all_when_the_others_are_done(root: Path) -> None:
+    error = "1 of 8 images failed, the others are done. image '3' is broken."
+    assert outcomes(root / "broken") == [f"DataError after {done}: {error}" for done in ([0, 2, 4, 6], [1, 5, 7])]
+    assert RunDirectory(root / "broken").stage("cams").done_ids() == set("0124567")
+
+
+def test_an_error_that_ends_one_process_ends_all(root: Path) -> None:
+    error = "no space left."
+    assert outcomes(root / "full") == [f"InputError after {done}: {error}" for done in ([0, 2, 4, 6], [1])]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ktse.artifacts import RunDirectory
 from ktse.config import Recipe, replace
-from ktse.localization.infer import infer_cams, merge_views
+from ktse.data.shapes import Shapes
+from ktse.engine.network_file import write_network
+from ktse.errors import DataError
+from ktse.localization.infer import infer_cams, localize, merge_views
+from ktse.localization.train import build, localizer_file
 from ktse.types import LocalizerOutput
 
 RECIPE = replace(Recipe(), localization={"scales": (0.5, 1.0, 2.0), "cam_stride": 1, "mirror": True})
@@ -111,3 +117,48 @@ def test_without_a_mirror_the_order_of_clipping_and_resizing_stays() -> None:
     seeds, irn = (merge_views(cams, None, (1, 4), name) for name in ("relu_then_sum", "sum_then_relu"))
     torch.testing.assert_close(seeds[0, 0, 0], torch.tensor([1.0, 0.5, 0.0, 0.0]))
     torch.testing.assert_close(irn[0, 0, 0], torch.tensor([1.0, 0.75, 0.25, 0.0]))
+
+
+class WithHole(Shapes):
+    """Four drawings, of which one cannot be read until it is mended."""
+
+    broken = True
+
+    def image(self, index: int) -> np.ndarray:
+        if self.broken and index == 1:
+            raise DataError("image 1 is broken.")
+        return super().image(index)
+
+
+@pytest.fixture
+def run(tmp_path: Path, tiny: Recipe) -> RunDirectory:
+    """A run with an untrained localizer."""
+    run = RunDirectory(tmp_path)
+    write_network(localizer_file(run), build(tiny.localization, num_classes=7, weights="demo"), {})
+    run.stage("localizer").finish("k", origin="k")
+    return run
+
+
+def test_an_image_that_cannot_be_read_does_not_stop_the_others(run: RunDirectory, tiny: Recipe) -> None:
+    data = WithHole("train", count=4)
+    with pytest.raises(DataError, match=r"1 of 4 images failed, the others are done\. image 1 is broken"):
+        localize(data, tiny, run=run)
+    assert run.stage("cams").done_ids() == {*data.ids} - {data.ids[1]}
+    data.broken = False
+    localize(data, tiny, run=run)
+    assert run.stage("seeds").done_ids() == {*data.ids}
+
+
+def test_a_damaged_file_is_named_and_deleting_it_helps(run: RunDirectory, tiny: Recipe) -> None:
+    data = Shapes("train", count=4)
+    localize(data, tiny, run=run)
+    damaged = run.cams(data.ids[2])
+    damaged.write_bytes(b"not a CAM file")
+    other_seeds = replace(tiny, localization={"seed_threshold": 0.5})
+    with pytest.raises(DataError, match=r"1 of 4 images failed.*Delete it and run localize again") as caught:
+        localize(data, other_seeds, run=run)
+    assert str(damaged) in str(caught.value)
+    assert len(run.stage("seeds").done_ids()) == 3
+    damaged.unlink()
+    localize(data, other_seeds, run=run)
+    assert len(run.stage("cams").done_ids()) == len(run.stage("seeds").done_ids()) == 4

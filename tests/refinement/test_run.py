@@ -284,7 +284,7 @@ def test_a_wrong_cam_is_named_and_the_others_are_done(
 def test_several_wrong_cams_are_counted(memory: Any, run: RunDirectory) -> None:
     for index in (1, 3):
         run.cams(f"deep/{index}").unlink()
-    with pytest.raises(DataError, match="1 other"):
+    with pytest.raises(DataError, match="2 of 5 images failed"):
         refine(memory, RECIPE, run=run)
 
 

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from ktse.config import Recipe, replace
@@ -15,7 +13,7 @@ from ktse.data.classes import Classes
 from ktse.data.image_io import read_label_map
 from ktse.errors import DataError, InputError
 from ktse.recipes.components import PLAIN
-from ktse.segmentation.label_images import label_images, refuse_faults
+from ktse.segmentation.label_images import label_images
 from ktse.segmentation.segmenter import Segmenter
 from ktse.types import SegmenterOutput
 
@@ -125,42 +123,3 @@ def test_a_disk_that_is_full_is_no_fault_of_an_image(tmp_path: Path) -> None:
     (tmp_path / "p").write_text("a file where a folder should be")
     with pytest.raises(InputError, match="cannot write"):
         work(Photos((9, 9)), tmp_path)
-
-
-def fault(number: int) -> DataError:
-    return DataError(f"image '{number}' is broken.", remedy="Copy it anew." if number % 2 else "Cut it.")
-
-
-@pytest.mark.parametrize(
-    ("count", "images", "text"),
-    [
-        (1, 1, "image '0' is broken. Cut it."),
-        (1, 9, "1 of 9 images could not be read, the others are done. image '0' is broken. Cut it."),
-        (
-            5,
-            9,
-            "5 of 9 images could not be read, the others are done. image '0' is broken. image '1' is broken. "
-            "image '2' is broken. And 2 more. Cut it. Copy it anew.",
-        ),
-    ],
-    ids=["alone", "one", "many"],
-)
-def test_faults_become_one_error(count: int, images: int, text: str) -> None:
-    with pytest.raises(DataError) as caught:
-        refuse_faults([fault(number) for number in range(count)], images=images)
-    assert str(caught.value) == text
-
-
-def test_no_fault_is_no_error() -> None:
-    refuse_faults([], images=3)
-
-
-def test_faults_of_all_processes_are_gathered() -> None:
-    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
-    try:
-        alone: Any = SimpleNamespace(world_size=1)
-        refuse_faults([], images=3, fabric=alone)
-        with pytest.raises(DataError, match=r"2 of 3 images .* image '1' is broken\. Cut it\. Copy it anew\.$"):
-            refuse_faults([fault(0), fault(1)], images=3, fabric=alone)
-    finally:
-        dist.destroy_process_group()

@@ -111,7 +111,7 @@ def test_a_broken_image_does_not_stop_the_others(recipe: Recipe, run: RunDirecto
             return super().image(index)
 
     photos = WithHole(trained.classes.names)
-    with pytest.raises(DataError, match=r"2 of 6 images could not be read.*'1\.jpg' is empty.*'4\.jpg'.*Copy it anew"):
+    with pytest.raises(DataError, match=r"2 of 6 images failed.*'1\.jpg' is empty.*'4\.jpg'.*Copy it anew"):
         predict(photos, recipe, run=run)
     assert len(run.stage("predictions").done_ids()) == 4
     assert not run.stage("predictions").is_done(predictions_key(photos, recipe, run=run))

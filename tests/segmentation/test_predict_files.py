@@ -94,7 +94,7 @@ def test_replaced_predictions_are_those_of_the_other_model(segmenter: Segmenter,
 
 def test_a_broken_file_is_reported_at_the_end(segmenter: Segmenter, photos: Path, tmp_path: Path) -> None:
     (photos / "a.png").write_text("not a picture")
-    with pytest.raises(DataError, match=r"1 of 4 images could not be read.*a\.png"):
+    with pytest.raises(DataError, match=r"1 of 4 images failed.*a\.png"):
         predict_files(segmenter, list_images(photos), tmp_path / "out")
     assert sorted(times(tmp_path / "out")) == ["b.png", "sub/c.png", "sub/d.png"]
 

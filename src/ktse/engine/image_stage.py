@@ -21,18 +21,19 @@ def run_image_stage(name: str, key: str, ids: Sequence[str], work: Work, *, run:
         name: Name of the stage.
         key: Stage key; outputs of another key are stale and made anew.
         ids: Ids of all images of the stage.
-        work: Writes the files of some images.
+        work: Writes the files of some images; one that fails does not keep the others from it.
         run: Where the stage is.
         fabric: Processes.
 
     Raises:
+        DataError: Images have failed; the files of the others are there.
         StoppedError: Stopped by Ctrl-C or SIGTERM; finished images are kept and the same call does the rest.
     """
     with begun_stage(name, key, run=run, fabric=fabric, ids=ids) as stage:
         if stage is None:
             return
         left = decided(lambda: _left(stage, ids), fabric)
-        mine = share_images(name, left, work, fabric=fabric)
+        mine = share_images(name, left, work, images=len(ids), fabric=fabric)
         append_log(
             run.log(fabric.global_rank),
             {"stage": name, "event": "finished", "images": mine, "kept": len(ids) - len(left)},

@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from ktse.artifacts import RunDirectory, read_cams, stage_key, write_cams
 from ktse.config import Recipe
 from ktse.data.dataset import Dataset
+from ktse.data.faults import noted
 from ktse.data.image_io import write_label_map
 from ktse.data.size_batches import size_batches
 from ktse.data.transforms import normalize
 from ktse.engine.fabric import make_fabric
 from ktse.engine.image_stage import run_image_stage
-from ktse.errors import WeightsError
+from ktse.errors import DataError, WeightsError
 from ktse.localization.seeds import seed_labels
 from ktse.localization.train import INFERENCE_SETTINGS, load_localizer
 from ktse.ops.cam import max_normalize
@@ -56,6 +57,7 @@ def localize(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, fabric: Fab
 
     Raises:
         WeightsError: There is no trained localizer, or its file is damaged or of another network.
+        DataError: Images cannot be read, or a CAM file is damaged; the results of the others are there.
         StoppedError: Stopped; finished images are kept and the same call does the rest.
     """
     fabric = fabric or make_fabric(recipe.runtime)
@@ -64,18 +66,24 @@ def localize(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, fabric: Fab
     if not run.stage("cams").is_done(key):
         network()  # refused before anything stale is removed
 
-    def draw_cams(todo: list[int], report: Callable[[int], None]) -> None:
+    def draw_cams(todo: list[int], report: Callable[[int], None]) -> list[DataError]:
+        faults: list[DataError] = []
         localizer = network()
-        for indices, images in size_batches(dataset, todo, recipe.runtime.inference_batch):
+        for indices, images in size_batches(dataset, todo, recipe.runtime.inference_batch, faults=faults):
             for index, cams in zip(indices, infer_cams(localizer, images, dataset.tags[indices], recipe), strict=True):
-                write_cams(run.cams(dataset.ids[index]), cams)
+                with noted(faults):
+                    write_cams(run.cams(dataset.ids[index]), cams)
             report(len(indices))
+        return faults
 
-    def cut_seeds(todo: list[int], report: Callable[[int], None]) -> None:
+    def cut_seeds(todo: list[int], report: Callable[[int], None]) -> list[DataError]:
+        faults: list[DataError] = []
         for index in todo:
-            cams = read_cams(run.cams(dataset.ids[index]))
-            write_label_map(run.seed(dataset.ids[index]), seed_labels(cams, threshold))
+            with noted(faults):
+                cams = read_cams(run.cams(dataset.ids[index]))
+                write_label_map(run.seed(dataset.ids[index]), seed_labels(cams, threshold))
             report(1)
+        return faults
 
     run_image_stage("cams", key, dataset.ids, draw_cams, run=run, fabric=fabric)
     run_image_stage("seeds", stage_key("seeds", key, threshold), dataset.ids, cut_seeds, run=run, fabric=fabric)

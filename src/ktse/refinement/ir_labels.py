@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from ktse.artifacts import RunDirectory, stage_key
 from ktse.config import Recipe, RefinementSettings
 from ktse.data.dataset import Dataset
+from ktse.data.faults import noted
 from ktse.data.image_io import write_label_map
 from ktse.engine.fabric import make_fabric
 from ktse.engine.image_stage import run_image_stage
+from ktse.errors import DataError
 from ktse.ops.crf_refinement import refine_several_by_crf
 from ktse.ops.labels import label_map, scores_with_background
-from ktse.refinement.unrefined import Failures, Unrefined, cams_key, read_all
+from ktse.refinement.unrefined import Unrefined, cams_key, read_all
 from ktse.types import IGNORE_INDEX
 
 if TYPE_CHECKING:
@@ -57,18 +59,18 @@ def make_ir_labels(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, fabri
     """
     fabric = fabric or make_fabric(recipe.runtime)
 
-    def work(todo: list[int], report: Callable[[int], None]) -> None:
-        failures = Failures()
+    def work(todo: list[int], report: Callable[[int], None]) -> list[DataError]:
+        faults: list[DataError] = []
         for index in (index for index in todo if not dataset.tags[index].any()):
-            with failures.noted():
+            with noted(faults):
                 write_label_map(run.ir_label(dataset.ids[index]), np.zeros(dataset.image(index).shape[:2], np.uint8))
             report(1)
         tagged = (index for index in todo if dataset.tags[index].any())
-        for item in read_all(dataset, tagged, run=run, failures=failures):
+        for item in read_all(dataset, tagged, run=run, faults=faults):
             label = ir_label(item, recipe.refinement, ignore_index=dataset.classes.ignore_index, device=fabric.device)
             write_label_map(run.ir_label(item.id), label)
             report(1)
-        failures.raise_any()
+        return faults
 
     run_image_stage("ir_labels", ir_labels_key(dataset, recipe, run=run), dataset.ids, work, run=run, fabric=fabric)
 

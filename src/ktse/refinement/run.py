@@ -11,17 +11,18 @@ import numpy as np
 from ktse.artifacts import RunDirectory, stage_key
 from ktse.config import Recipe
 from ktse.data.dataset import Dataset
+from ktse.data.faults import noted
 from ktse.data.image_io import write_confidence, write_label_map
 from ktse.engine.fabric import make_fabric
 from ktse.engine.image_stage import run_image_stage
 from ktse.engine.together import decided
-from ktse.errors import WeightsError
+from ktse.errors import DataError, WeightsError
 from ktse.ops.labels import label_map
 from ktse.refinement.confidence import confident_region, untagged_region
 from ktse.refinement.ir_labels import make_ir_labels
 from ktse.refinement.irn_training import INFERENCE_SETTINGS, load_irnet, train_irnet
 from ktse.refinement.steps import ImageScores, batches_of_one_size, crf_step, irn_step, par_step, seed_scores
-from ktse.refinement.unrefined import Failures, cams_key, read_all
+from ktse.refinement.unrefined import cams_key, read_all
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -81,25 +82,25 @@ def masks_key(dataset: Dataset, recipe: Recipe, *, run: RunDirectory) -> str:
 def make_masks(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, fabric: Fabric) -> None:
     """Do the last stage of `refine` alone: the run holds CAMs, and a trained IRNet if that is among the steps."""
 
-    def work(todo: list[int], report: Callable[[int], None]) -> None:
-        failures = Failures()
+    def work(todo: list[int], report: Callable[[int], None]) -> list[DataError]:
+        faults: list[DataError] = []
         for index in (index for index in todo if not dataset.tags[index].any()):
-            with failures.noted():
+            with noted(faults):
                 _write_untagged(dataset, index, recipe, run)
             report(1)
         tagged = [index for index in todo if dataset.tags[index].any()]
-        for item in _refined(dataset, tagged, recipe, run=run, fabric=fabric, failures=failures):
+        for item in _refined(dataset, tagged, recipe, run=run, fabric=fabric, faults=faults):
             scores = item.full_size()
             write_label_map(run.mask(item.id), label_map(scores, item.present))
             write_confidence(run.confidence(item.id), confident_region(scores, recipe.refinement.confident_share))
             report(1)
-        failures.raise_any()
+        return faults
 
     run_image_stage("masks", masks_key(dataset, recipe, run=run), dataset.ids, work, run=run, fabric=fabric)
 
 
 def _refined(
-    dataset: Dataset, tagged: list[int], recipe: Recipe, *, run: RunDirectory, fabric: Fabric, failures: Failures
+    dataset: Dataset, tagged: list[int], recipe: Recipe, *, run: RunDirectory, fabric: Fabric, faults: list[DataError]
 ) -> Iterator[ImageScores]:
     """Yield tagged images after the last step, and write the label maps of those before.
 
@@ -110,18 +111,18 @@ def _refined(
     settings = recipe.refinement
     images: Iterator[ImageScores] = (
         seed_scores(item, settings.background_score, device=fabric.device)
-        for item in read_all(dataset, tagged, run=run, failures=failures)
+        for item in read_all(dataset, tagged, run=run, faults=faults)
     )
     for number, step in enumerate(settings.steps, 1):
         match step:
             case "par":
                 images = _by_batch(partial(par_step, settings=settings), images, settings.par_batch)
             case "crf":
-                images = _one_by_one(partial(crf_step, settings=settings), images, failures)
+                images = _one_by_one(partial(crf_step, settings=settings), images, faults)
             case "irn":
                 net = load_irnet(recipe, run=run, fabric=fabric)
                 images = _one_by_one(
-                    partial(irn_step, net=net, settings=settings.irn, data=recipe.data), images, failures
+                    partial(irn_step, net=net, settings=settings.irn, data=recipe.data), images, faults
                 )
         if number < len(settings.steps):
             images = _kept(images, number, step, run)
@@ -137,11 +138,11 @@ def _by_batch(
 
 
 def _one_by_one(
-    step: Callable[[ImageScores], ImageScores], images: Iterable[ImageScores], failures: Failures
+    step: Callable[[ImageScores], ImageScores], images: Iterable[ImageScores], faults: list[DataError]
 ) -> Iterator[ImageScores]:
     """Yield images after a step that takes one, and note the errors of those that it cannot take."""
     for item in images:
-        with failures.noted():
+        with noted(faults):
             yield step(item)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from ktse.artifacts import RunDirectory, read_cams
 from ktse.data.dataset import Dataset
+from ktse.data.faults import noted
 from ktse.errors import DataError
 from ktse.types import CamSet
 
@@ -30,45 +30,12 @@ class Unrefined:
     cams: CamSet
 
 
-class Failures:
-    """Errors of single images, kept until the others are done.
-
-    Example:
-        >>> failures = Failures()
-        >>> with failures.noted():
-        ...     raise DataError("'a.jpg' is empty.")
-        >>> failures.raise_any()
-        Traceback (most recent call last):
-        ktse.errors.DataError: an image cannot be refined: 'a.jpg' is empty. The rest is done and kept.
-    """
-
-    def __init__(self) -> None:
-        self._errors: list[DataError] = []
-
-    @contextmanager
-    def noted(self) -> Iterator[None]:
-        """Note the error of an image in place of ending all work with it."""
-        try:
-            yield
-        except DataError as error:
-            self._errors.append(error)
-
-    def raise_any(self) -> None:
-        """Raise the first error that was noted, and say how many more there are.
-
-        Raises:
-            DataError: An error was noted.
-        """
-        if self._errors:
-            first, *others = self._errors
-            more = f" So do {len(others)} other images." if others else ""
-            raise DataError(f"an image cannot be refined: {first}{more} The rest is done and kept.") from first
-
-
-def read_all(dataset: Dataset, indices: Iterable[int], *, run: RunDirectory, failures: Failures) -> Iterator[Unrefined]:
+def read_all(
+    dataset: Dataset, indices: Iterable[int], *, run: RunDirectory, faults: list[DataError]
+) -> Iterator[Unrefined]:
     """Yield images with their CAMs, one at a time, and note the errors of those that cannot be read."""
     for index in indices:
-        with failures.noted():
+        with noted(faults):
             yield read_unrefined(dataset, index, run=run)
 
 

@@ -14,11 +14,12 @@ from ktse.config import Recipe, replace
 from ktse.data.dataset import Dataset
 from ktse.data.image_sizes import look_at_sizes
 from ktse.engine.cost import PATIENCE, StageCost, measured_images
+from ktse.engine.image_faults import refuse_faults
 from ktse.engine.training_cost import Phase, training_costs
 from ktse.nets.deeplab import DeepLab
 from ktse.nets.deeplab_pair import DeepLabPair
 from ktse.segmentation.batches import co_training_batches, segmentation_batches, steps_per_epoch
-from ktse.segmentation.label_images import label_images, refuse_faults
+from ktse.segmentation.label_images import label_images
 from ktse.segmentation.segmenter import Segmenter
 from ktse.segmentation.train import draw_network, task_of
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ktse.data.faults import message_of
+from ktse.data.faults import noted
 from ktse.data.image_files import Images
 from ktse.data.image_io import write_label_map
 from ktse.errors import DataError
@@ -18,14 +17,8 @@ from ktse.segmentation.probabilities_file import ProbabilitiesFile
 from ktse.segmentation.segmenter import Segmenter
 from ktse.segmentation.tiles import Piece
 
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-
 FileOf = Callable[[str], Path]
 """From the id of an image to the file of what is made of it."""
-
-NAMED = 3
-"""Images that an error describes; the others are counted."""
 
 
 def label_images(
@@ -80,52 +73,13 @@ def label_images(
     return faults
 
 
-def refuse_faults(faults: Sequence[DataError], *, images: int, fabric: Fabric | None = None) -> None:
-    """Raise one error about all images that could not be read, in every process; nothing when there are none.
-
-    Args:
-        faults: What this process found.
-        images: Images that were to be done, by all processes.
-        fabric: All processes have to come here; None for a process that is alone.
-
-    Raises:
-        DataError: Some process found something; the first images are named.
-    """
-    found = _of_all_processes(faults, fabric)
-    if not found:
-        return
-    if len(found) == images == 1:
-        raise found[0]
-    more = len(found) - NAMED
-    named = " ".join(message_of(fault) for fault in found[:NAMED]) + (f" And {more} more." if more > 0 else "")
-    remedies = dict.fromkeys(fault.remedy for fault in found[:NAMED] if fault.remedy)
-    raise DataError(
-        f"{len(found)} of {images} images could not be read, the others are done. {named}", remedy=" ".join(remedies)
-    )
-
-
-def _of_all_processes(faults: Sequence[DataError], fabric: Fabric | None) -> list[DataError]:
-    import torch.distributed as dist
-
-    if fabric is None or not (dist.is_available() and dist.is_initialized()):
-        return list(faults)
-    own = [(message_of(fault), fault.remedy) for fault in faults]
-    gathered: list[list[tuple[str, str]]] = [[] for _ in range(fabric.world_size)]
-    dist.all_gather_object(gathered, own)
-    return [DataError(message, remedy=remedy) for of_process in gathered for message, remedy in of_process]
-
-
 def _readable(
     images: Images, indices: Iterable[int], faults: list[DataError]
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Yield the images that can be read with their indices, and note what is wrong with the others."""
     for index in indices:
-        try:
-            image = images.image(index)
-        except DataError as fault:
-            faults.append(fault)
-        else:
-            yield index, image
+        with noted(faults):
+            yield index, images.image(index)
 
 
 def _batches(

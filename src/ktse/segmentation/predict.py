@@ -12,7 +12,7 @@ from ktse.engine.fabric import make_fabric
 from ktse.engine.image_stage import run_image_stage
 from ktse.errors import DataError, WeightsError
 from ktse.segmentation.inference_settings import INFERENCE_SETTINGS
-from ktse.segmentation.label_images import label_images, refuse_faults
+from ktse.segmentation.label_images import label_images
 from ktse.segmentation.segmenter import Segmenter
 from ktse.segmentation.segmenter_file import read_segmenter
 from ktse.segmentation.train import segmenter_file
@@ -52,11 +52,10 @@ def predict(dataset: Dataset, recipe: Recipe, *, run: RunDirectory, fabric: Fabr
     key = predictions_key(dataset, recipe, run=run)
     segmenter = _segmenter(dataset, recipe, run, fabric)  # refused before anything stale is removed
 
-    def work(todo: list[int], report: Callable[[int], None]) -> None:
-        faults = label_images(
+    def work(todo: list[int], report: Callable[[int], None]) -> list[DataError]:
+        return label_images(
             segmenter, dataset, todo, label_map=run.prediction, batch=recipe.runtime.inference_batch, report=report
         )
-        refuse_faults(faults, images=len(dataset), fabric=fabric)
 
     run_image_stage("predictions", key, dataset.ids, work, run=run, fabric=fabric)
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from ktse.data.image_files import Images
 from ktse.engine.share_images import share_images
 from ktse.engine.together import decided
-from ktse.segmentation.label_images import label_images, refuse_faults
+from ktse.errors import DataError
+from ktse.segmentation.label_images import label_images
 from ktse.segmentation.prediction_folder import PredictionFolder
 from ktse.segmentation.segmenter import Segmenter
 
@@ -72,16 +73,13 @@ def predict_files(
         folder.claim(segmenter, images, overwrite=overwrite)
         return [index for index, id_ in enumerate(images.ids) if not folder.is_done(id_)]
 
-    def work(todo: list[int], report: Callable[[int], None]) -> None:
-        faults = label_images(
+    def work(todo: list[int], report: Callable[[int], None]) -> list[DataError]:
+        return label_images(
             segmenter, images, todo, label_map=folder.label_map,
             probabilities=folder.probabilities if probabilities else None, batch=batch, report=report,
         )  # fmt: skip
-        refuse_faults(faults, images=len(images.ids), fabric=fabric)
 
     with ExitStack() as locked:
         left = decided(claim, fabric)
-        share_images("predictions", left, work, fabric=fabric)
-        if fabric:
-            fabric.barrier()
+        share_images("predictions", left, work, images=len(images.ids), fabric=fabric)
     return len(images.ids) - len(left)
