@@ -64,6 +64,22 @@ def test_what_the_system_refuses_is_bad_input(number: int, words: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("CUDA out of memory. Tried to allocate 2 GiB."),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ],
+    ids=["python", "GPU", "system"],
+)
+def test_a_full_memory_names_the_settings_that_need_less(error: Exception) -> None:
+    code, line = run_and_raise(error)
+    assert (code, line.count("\n")) == (2, 1)
+    for name in ("runtime.inference_batch", "refinement.par_batch", "micro_batches", "crop_size"):
+        assert name in line
+
+
+@pytest.mark.parametrize(
     "error", [OSError(errno.EBADF, "bad file descriptor"), ValueError("odd")], ids=["system", "program"]
 )
 def test_what_nobody_can_mend_is_not_hidden(error: Exception) -> None:

@@ -76,3 +76,11 @@ def test_what_ends_one_process_ends_all(monkeypatch: pytest.MonkeyPatch) -> None
 
     with pytest.raises(StoppedError, match="stopped"):
         share_images("x", [1, 2], stop, images=3, fabric=None)
+
+
+def test_a_full_memory_is_a_sentence_for_all() -> None:
+    def work(todo: list[int], report: Callable[[int], None]) -> list[DataError]:
+        raise MemoryError
+
+    with pytest.raises(InputError, match="more memory than there is"):
+        share_images("x", [1, 2], work, images=3, fabric=None)

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from ktse.cli.console import complain
+from ktse.engine.full_memory import full_memory
 from ktse.errors import InputError, KtseError, StoppedError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -26,14 +27,16 @@ class KtseGroup(TyperGroup):
             failure: KtseError = error
         except KeyboardInterrupt:
             failure = StoppedError("stopped.", remedy="What was done is kept; the same command goes on with it.")
-        except OSError as error:
-            failure = _of_the_system(error)
+        except Exception as error:
+            failure = full_memory(error) or _of_the_system(error)
         complain(str(failure))
         raise typer.Exit(failure.exit_code)
 
 
-def _of_the_system(error: OSError) -> KtseError:
+def _of_the_system(error: Exception) -> KtseError:
     """Turn a full disk or a forbidden path into a sentence; raise again what nobody at the keyboard can mend."""
+    if not isinstance(error, OSError):
+        raise error
     place = f" at '{error.filename}'" if error.filename else ""
     if error.errno in _FULL:
         return InputError(

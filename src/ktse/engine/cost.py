@@ -6,16 +6,15 @@ Where a whole piece would take too long or too much memory, a part of it is meas
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
 import torch
 
 from ktse.data.image_sizes import ImageSizes
+from ktse.engine.full_memory import enough_memory
 from ktse.engine.memory import memory_in_use, memory_of_machine, watched_memory
-from ktse.errors import InputError
 
 PATIENCE: Final = 10.0
 """Seconds that a piece of work may be expected to take for it to be measured whole."""
@@ -189,25 +188,10 @@ def measured_images(
 
 def _done(work: Callable[[], object], device: torch.device) -> Measured:
     """Do a piece of work once."""
-    with watched_memory(device) as peak, _memory_suffices():
+    with watched_memory(device) as peak, enough_memory():
         start = _now(device)
         work()
         return Measured(_now(device) - start, peak())
-
-
-@contextmanager
-def _memory_suffices() -> Iterator[None]:
-    """Turn an allocation that fails into a sentence."""
-    try:
-        yield
-    except MemoryError:
-        pass
-    except RuntimeError as error:  # of which the error of a full GPU is one; the CPU's has no class of its own
-        if "memory" not in str(error):
-            raise
-    else:
-        return
-    raise InputError("it needs more memory than there is.", remedy="Take smaller crops or more micro_batches.")
 
 
 def _now(device: torch.device) -> float:

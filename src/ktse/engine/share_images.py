@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from ktse.engine.full_memory import enough_memory
 from ktse.engine.image_faults import refuse_faults
 from ktse.engine.interrupt import stop_wishes
 from ktse.engine.progress import progress
@@ -37,7 +38,7 @@ def share_images(name: str, left: Sequence[int], work: Work, *, images: int, fab
 
     Raises:
         DataError: Images have failed in some process; the others are done.
-        KtseError: Any other error of `work`, in some process.
+        KtseError: Any other error of `work`, in some process; an InputError where its memory is full.
         StoppedError: Stopped by Ctrl-C or SIGTERM; finished images are kept and the same call does the rest.
 
     Example:
@@ -61,7 +62,8 @@ def share_images(name: str, left: Sequence[int], work: Work, *, images: int, fab
                 raise StoppedError(f"{name} stopped; finished images are kept.", remedy="Run the same command again.")
 
         try:
-            faults += work(todo, report)
+            with enough_memory():
+                faults += work(todo, report)
         except KtseError as error:
             trouble = error
     ends = gathered((trouble, faults), fabric)
