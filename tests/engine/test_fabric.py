@@ -9,13 +9,23 @@ import pytest
 
 from ktse.config import RuntimeSettings
 from ktse.engine.fabric import check_precision, joined, make_fabric, shard
-from ktse.errors import RecipeError
+from ktse.errors import InputError, RecipeError
 
 
 def test_one_process_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     fabric = make_fabric(RuntimeSettings(accelerator="cpu"))
     assert (fabric.world_size, fabric.global_rank, fabric.device.type) == (1, 0, "cpu")
+
+
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_devices_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPatch, gpus: int) -> None:
+    """Two processes ask for two of them."""
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    monkeypatch.setattr("lightning_fabric.accelerators.cuda.num_cuda_devices", lambda: gpus)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match=r"accelerator=cuda asks for 2 device\(s\).*Set runtime\.accelerator to"):
+        make_fabric(RuntimeSettings(accelerator="cuda"))
 
 
 def test_processes_wait_for_each_other_as_long_as_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:

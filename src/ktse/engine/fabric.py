@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from ktse.config import RuntimeSettings
-from ktse.errors import RecipeError
+from ktse.errors import InputError, RecipeError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -27,20 +27,31 @@ def make_fabric(runtime: RuntimeSettings) -> Fabric:
 
     Returns:
         A launched Fabric; `global_rank` and `world_size` say which share of the images is ours.
+
+    Raises:
+        InputError: The machine has no such device, or fewer than there are processes.
     """
     from lightning_fabric import Fabric
     from lightning_fabric.strategies.ddp import DDPStrategy
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
 
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     local_size = int(os.environ.get("LOCAL_WORLD_SIZE", str(world_size)))
-    fabric = Fabric(
-        accelerator=runtime.accelerator,
-        devices=local_size,
-        num_nodes=max(1, world_size // local_size),
-        # normalisation layers that freeze after the warm-up get no gradient any more
-        strategy=DDPStrategy(find_unused_parameters=True, timeout=PATIENCE) if world_size > 1 else "auto",
-        precision=runtime.precision,
-    )
+    try:
+        fabric = Fabric(
+            accelerator=runtime.accelerator,
+            devices=local_size,
+            num_nodes=max(1, world_size // local_size),
+            # normalisation layers that freeze after the warm-up get no gradient any more
+            strategy=DDPStrategy(find_unused_parameters=True, timeout=PATIENCE) if world_size > 1 else "auto",
+            precision=runtime.precision,
+        )
+    except (RuntimeError, ValueError, MisconfigurationException) as error:
+        raise InputError(
+            f"runtime.accelerator={runtime.accelerator} asks for {local_size} device(s) that the machine has not "
+            f"({' '.join(str(error).split())}).",
+            remedy="Set runtime.accelerator to auto or cpu, or start no more processes than there are devices.",
+        ) from error
     fabric.launch()
     return fabric
 
