@@ -114,6 +114,21 @@ def test_lock_can_be_entered_again_and_cleans_up(tmp_path):
         assert not (run.root / ".x.png.00.ktse-tmp").exists()
 
 
+def test_a_folder_below_with_its_own_writer_is_left_alone(tmp_path):
+    """As when `ktse predict RUN IMAGES -o RUN/new` goes on while another command begins on RUN."""
+    run, below = RunDirectory(tmp_path), RunDirectory(tmp_path / "new")
+    with below.lock():
+        half, dead = below.root / ".a.png.00.ktse-tmp", run.root / "baseline" / "cams" / ".b.npz.00.ktse-tmp"
+        dead.parent.mkdir(parents=True)
+        for path in (half, dead):
+            path.write_bytes(b"half")
+        with run.lock():
+            assert half.exists()
+            assert not dead.exists()
+    with below.lock():
+        assert not half.exists(), "its own next writer removes it"
+
+
 def test_lock_is_released_when_work_fails(tmp_path):
     with pytest.raises(ZeroDivisionError), RunDirectory(tmp_path).lock():
         raise ZeroDivisionError

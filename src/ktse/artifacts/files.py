@@ -15,6 +15,9 @@ from ktse.errors import DataError, InputError
 TEMPORARY_SUFFIX = ".ktse-tmp"
 """Ending of files that are being written; one that is found later belongs to a process that was killed."""
 
+LOCK_FILE = ".lock"
+"""File in a folder that has a writer of its own."""
+
 MAX_JSON_BYTES = 64 * 2**20
 """Largest JSON file that is read; ours have kilobytes."""
 
@@ -56,12 +59,17 @@ def write_bytes_atomic(path: Path, data: bytes) -> None:
 def remove_leftovers(folder: Path) -> int:
     """Remove the temporary files of processes that were killed, everywhere below a folder; return how many.
 
-    Call it only while no other process writes there.
+    A folder below it with a lock of its own is spared: what is half written there may belong to a process that lives.
+    Call it only while no other process writes in the rest.
     """
-    leftovers = list(folder.rglob(f".*{TEMPORARY_SUFFIX}"))
-    for path in leftovers:
-        path.unlink(missing_ok=True)
-    return len(leftovers)
+    removed = 0
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not Path(place, name, LOCK_FILE).exists()]
+        for name in names:
+            if name.startswith(".") and name.endswith(TEMPORARY_SUFFIX):
+                Path(place, name).unlink(missing_ok=True)
+                removed += 1
+    return removed
 
 
 def write_json(path: Path, value: Any) -> None:

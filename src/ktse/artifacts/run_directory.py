@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from ktse.artifacts.files import read_json, remove_leftovers, write_json
+from ktse.artifacts.files import LOCK_FILE, read_json, remove_leftovers, write_json
 from ktse.artifacts.stage import Stage
 from ktse.errors import DataError, InputError, near_matches
 
@@ -179,7 +179,7 @@ class RunDirectory:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             if self._lock is None:
-                self._lock = FileLock(self.root / ".lock", timeout=0)
+                self._lock = FileLock(self.root / LOCK_FILE, timeout=0)
             self._lock.acquire()
         except Timeout:
             raise InputError(
