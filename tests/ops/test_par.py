@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 from torch import Tensor
 
+from ktse.engine.memory import memory_in_use, watched_memory
+from ktse.ops import par
 from ktse.ops.par import neighbour_weights, pixel_adaptive_refinement
 from ktse.ops.resize import resize_to
 from reference import par_oracle
@@ -14,6 +18,13 @@ DILATIONS = (1, 2, 4)
 @pytest.fixture
 def images() -> Tensor:
     return torch.rand(2, 3, 6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(6))
+
+
+@pytest.fixture
+def strips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every image be refined in strips that are as low as they may be."""
+    monkeypatch.setattr(par, "PIXELS_AT_ONCE", 0)
+    monkeypatch.setattr(par, "PIXELS_OF_STRIP", 1)
 
 
 @pytest.fixture
@@ -128,3 +139,44 @@ def test_gradient_reaches_the_mask(masks: Tensor, images: Tensor) -> None:
         return pixel_adaptive_refinement(images[:1], values, dilations=(1, 2), iterations=2)
 
     assert torch.autograd.gradcheck(refined, (masks[:1, :1].clone().requires_grad_(),))
+
+
+@pytest.mark.usefixtures("strips")
+@pytest.mark.parametrize("iterations", [0, 1, 3])
+@pytest.mark.parametrize("size", [(9, 4), (4, 9), (8, 8), (3, 2), (1, 11)], ids=str)
+def test_strips_give_what_the_whole_image_gives(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], iterations: int
+) -> None:
+    """Strips of four rows or columns: 9 leaves a last one that is lower than the margin."""
+    noise = torch.rand(2, 5, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(8))
+    images, masks = noise[:, :3], noise[:, 3:]
+    refined = pixel_adaptive_refinement(images, masks, dilations=DILATIONS, iterations=iterations)
+    for image, mask, result in zip(images, masks, refined, strict=True):
+        expected = par_oracle.refine(image.numpy(), mask.numpy(), DILATIONS, iterations)
+        torch.testing.assert_close(result, torch.from_numpy(expected))
+    monkeypatch.setattr(par, "PIXELS_AT_ONCE", masks.numel())
+    whole = pixel_adaptive_refinement(images, masks, dilations=DILATIONS, iterations=iterations)
+    torch.testing.assert_close(refined, whole)
+
+
+@pytest.mark.usefixtures("strips")
+def test_gradient_reaches_the_mask_through_strips(masks: Tensor, images: Tensor) -> None:
+    def refined(values: Tensor) -> Tensor:
+        return pixel_adaptive_refinement(images[:1], values, dilations=(1, 2), iterations=2)
+
+    assert torch.autograd.gradcheck(refined, (masks[:1, :1].clone().requires_grad_(),))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what a process has now")
+@pytest.mark.parametrize("size", [(500, 2000), (2000, 500)], ids=["wide", "high"])
+def test_memory_does_not_hold_the_weights_of_a_large_image(size: tuple[int, int]) -> None:
+    """48 weights of each pixel alone are 192 MB, of which softmax makes several copies."""
+    images, masks = torch.zeros(1, 3, *size), torch.zeros(1, 1, *size)
+    cpu = torch.device("cpu")
+    with watched_memory(cpu) as peak:
+        before = memory_in_use(cpu)
+        pixel_adaptive_refinement(images, masks, iterations=1)
+        most = peak()
+    assert before is not None
+    assert most is not None
+    assert most - before < 150 * 10**6
