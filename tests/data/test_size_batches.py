@@ -29,7 +29,7 @@ def test_neighbours_of_one_size_come_together(
         assert stacked[:, 0, 0, 0].tolist() == chosen
 
 
-def test_images_are_read_one_batch_ahead_at_most(array_dataset) -> None:
+def test_images_are_not_read_before_their_batch_is_asked_for(array_dataset) -> None:
     read: list[int] = []
 
     class Counting(array_dataset):
@@ -39,7 +39,21 @@ def test_images_are_read_one_batch_ahead_at_most(array_dataset) -> None:
 
     batches = size_batches(Counting([[1]] * 6), range(6), 2)
     next(batches)
-    assert read == [0, 1, 2]
+    assert read == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((375, 500), [5]), ((1024, 1024), [4, 1]), ((1080, 1920), [2, 2, 1]), ((1500, 2000), [1] * 5)],
+    ids=["VOC", "one megapixel", "two", "three"],
+)
+def test_large_images_come_in_smaller_batches(array_dataset, size: tuple[int, int], expected: list[int]) -> None:
+    image = np.zeros((*size, 3), np.uint8)
+    batches = list(size_batches(array_dataset([[1]] * 5, images=dict.fromkeys(range(5), image)), range(5), 8))
+    assert [len(chosen) for chosen, _ in batches] == expected
+    assert [index for chosen, _ in batches for index in chosen] == [0, 1, 2, 3, 4]
+    assert all(stacked.shape == (len(chosen), *image.shape) for chosen, stacked in batches)
+    assert all(np.shares_memory(stacked, image) for chosen, stacked in batches if len(chosen) == 1)
 
 
 def test_images_that_cannot_be_read_are_passed_over_where_somebody_notes_them(array_dataset) -> None:

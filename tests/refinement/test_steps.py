@@ -137,3 +137,8 @@ def test_batches_hold_neighbours_of_one_size() -> None:
     batches = list(batches_of_one_size(items, 2))
     assert [len(batch) for batch in batches] == [2, 1, 1, 1]
     assert [item for batch in batches for item in batch] == items
+
+
+def test_batches_of_large_images_are_smaller() -> None:
+    small, large = scored((64, 64), 1, grid=(1, 1)), scored((1500, 1500), 1, grid=(1, 1))
+    assert [len(batch) for batch in batches_of_one_size([small] * 8 + [large] * 2, 8)] == [8, 1, 1]

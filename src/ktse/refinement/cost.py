@@ -25,7 +25,7 @@ from ktse.refinement.confidence import confident_region
 from ktse.refinement.ir_labels import ir_label
 from ktse.refinement.irn_batches import irn_batches, steps_per_epoch
 from ktse.refinement.irn_task import IrnTask
-from ktse.refinement.steps import ImageScores, crf_step, irn_step, par_step, seed_scores
+from ktse.refinement.steps import ImageScores, batches_of_one_size, crf_step, irn_step, par_step, seed_scores
 from ktse.refinement.unrefined import Unrefined
 from ktse.types import CamSet
 
@@ -123,8 +123,12 @@ def _step_costs(
         write_label_map(Path(folder, "mask.png"), label_map(scores, item.present))
         write_confidence(Path(folder, "confidence.png"), confident_region(scores, settings.confident_share))
 
+    def refine_by_par(items: list[ImageScores]) -> None:
+        for batch in batches_of_one_size(items, settings.par_batch):
+            par_step(batch, settings)
+
     work: dict[str, Callable[[int], object]] = {
-        "par": lambda index: par_step([seeds(index)] * settings.par_batch, settings),
+        "par": lambda index: refine_by_par([seeds(index)] * settings.par_batch),
         "crf": lambda index: crf_step(seeds(index), settings),
     }
     if net is not None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ktse.config import DataSettings, IrnSettings, RefinementSettings
+from ktse.data.size_batches import PIXELS_TOGETHER, fit_together, neighbours_of_one_size
 from ktse.data.transforms import normalize
 from ktse.errors import DataError
 from ktse.nets.irnet import GRID_STRIDE, IRNet, edges_of_image
@@ -78,17 +79,16 @@ def par_step(batch: Sequence[ImageScores], settings: RefinementSettings) -> list
     Returns:
         The images with new scores, in their order.
     """
-    given = [item.full_size() for item in batch]
-    images = torch.from_numpy(np.stack([item.image for item in batch])).to(given[0].device)
     # images that lack a channel have zeros there, which PAR leaves at 0
-    scores = torch.nn.utils.rnn.pad_sequence(given, batch_first=True)  # (B, most, H, W)
+    scores = torch.nn.utils.rnn.pad_sequence([item.full_size() for item in batch], batch_first=True)  # (B, most, H, W)
+    images = torch.from_numpy(np.stack([item.image for item in batch])).to(scores.device)
     refined = pixel_adaptive_refinement(
         images.movedim(-1, 1) / 255,  # (B, H, W, 3) -> (B, 3, H, W)
         scores,
         dilations=settings.par_dilations,
         iterations=settings.par_iterations,
     )
-    return [item.with_scores(row[: len(own)]) for item, row, own in zip(batch, refined, given, strict=True)]
+    return [item.with_scores(row[: 1 + len(item.present)]) for item, row in zip(batch, refined, strict=True)]
 
 
 @torch.inference_mode()
@@ -139,15 +139,12 @@ def irn_step(item: ImageScores, net: IRNet, settings: IrnSettings, data: DataSet
 
 
 def batches_of_one_size(items: Iterable[ImageScores], limit: int) -> Iterator[list[ImageScores]]:
-    """Put neighbours of equal size together, at most `limit`; only one batch is in memory at a time."""
-    batch: list[ImageScores] = []
-    for item in items:
-        if batch and (len(batch) == limit or item.image.shape != batch[0].image.shape):
-            yield batch
-            batch = []
-        batch.append(item)
-    if batch:
-        yield batch
+    """Put neighbours of equal size together, at most `limit` of no more than PIXELS_TOGETHER; one batch at a time."""
+    return neighbours_of_one_size(
+        items,
+        lambda item: item.image.shape,
+        lambda shape: fit_together(limit, shape[0] * shape[1], PIXELS_TOGETHER),
+    )
 
 
 def _constant(value: float, like: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ktse.data.faults import noted
 from ktse.data.image_files import Images
 from ktse.data.image_io import write_label_map
+from ktse.data.size_batches import fit_together, neighbours_of_one_size, stacked
 from ktse.errors import DataError
 from ktse.segmentation.probabilities_file import ProbabilitiesFile
 from ktse.segmentation.segmenter import Segmenter
@@ -51,12 +52,13 @@ def label_images(
     faults: list[DataError] = []
     settings = segmenter.recipe.segmentation
 
-    def together(image: NDArray[np.uint8]) -> int:
-        seen = max(int(image.shape[0] * image.shape[1]), (settings.inference_size or 0) ** 2)
-        return min(batch, settings.tile_size**2 // seen)
+    def together(shape: tuple[int, ...]) -> int:
+        seen = max(shape[0] * shape[1], (settings.inference_size or 0) ** 2)
+        return fit_together(batch, seen, settings.tile_size**2)
 
-    for chosen, stack in _batches(_readable(images, indices, faults), together):
-        ids = [images.ids[index] for index in chosen]
+    readable = _readable(images, indices, faults)
+    for chosen in neighbours_of_one_size(readable, lambda item: item[1].shape, together):
+        ids, stack = [images.ids[index] for index, _ in chosen], stacked([image for _, image in chosen])
         shape = (segmenter.classes.num_labels, stack.shape[1], stack.shape[2])
         with ExitStack() as opened:
             files = [opened.enter_context(ProbabilitiesFile(probabilities(id_), shape)) for id_ in ids if probabilities]
@@ -80,22 +82,3 @@ def _readable(
     for index in indices:
         with noted(faults):
             yield index, images.image(index)
-
-
-def _batches(
-    images: Iterable[tuple[int, NDArray[np.uint8]]], together: Callable[[NDArray[np.uint8]], int]
-) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
-    """Stack neighbours of one size, as many as may be `together`; a large image goes alone, at once and uncopied."""
-    chosen: list[int] = []
-    stack: list[NDArray[np.uint8]] = []
-    for index, image in images:
-        if stack and image.shape != stack[0].shape:
-            yield chosen, np.stack(stack)
-            chosen, stack = [], []
-        chosen.append(index)
-        stack.append(image)
-        if len(stack) >= together(image):
-            yield chosen, image[None] if len(stack) == 1 else np.stack(stack)
-            chosen, stack = [], []
-    if stack:
-        yield chosen, np.stack(stack)
