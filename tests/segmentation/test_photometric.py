@@ -98,6 +98,16 @@ def test_each_image_gets_its_own_change_and_no_change_leaves_it_as_it_is() -> No
         assert torch.allclose(together[number], apply(pixels[number : number + 1], own)[0], atol=1e-7)
 
 
+def test_mixed_precision_changes_nothing() -> None:
+    pixels = images(3)
+    changes = [change(blur=5), change(blur=3, brightness=0.1, contrast=0.2), change(hue=40, saturation=0.1, grey=1)]
+    expected = apply(pixels, *changes)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = apply(pixels, *changes)
+        assert (pixels @ pixels.mT).dtype == torch.bfloat16, "autocast goes on afterwards"
+    assert torch.equal(mixed, expected)
+
+
 def test_colours_stay_colours() -> None:
     extreme = CoTrainingSettings(brightness=2, contrast=2, hue=180, saturation=2, value=2, colour_probability=1)
     changes = np.stack([draw_change(extreme, np.random.default_rng(seed)) for seed in range(60)])

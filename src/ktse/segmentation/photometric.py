@@ -54,7 +54,7 @@ def draw_change(settings: CoTrainingSettings, generator: np.random.Generator) ->
 
 
 def apply_changes(images: Tensor, changes: Tensor, *, blur_sizes: Sequence[int]) -> Tensor:
-    """Apply to each image its change.
+    """Apply to each image its change, in the precision of the images: autocast is off meanwhile.
 
     Args:
         images: (B, 3, H, W) RGB in [0, 1].
@@ -72,11 +72,13 @@ def apply_changes(images: Tensor, changes: Tensor, *, blur_sizes: Sequence[int])
     from torchvision.transforms.functional import gaussian_blur, rgb_to_grayscale
 
     brightness, contrast, hue, saturation, value, grey, blur = changes.T[..., None, None, None]  # each (B, 1, 1, 1)
-    images = (images * (1 + contrast) + brightness).clamp(0, 1)
-    images = shift_hsv(images, torch.cat([hue, saturation, value], dim=1))
-    images = torch.where(grey > 0, rgb_to_grayscale(images, num_output_channels=3), images)
-    for side in blur_sizes:
-        images = torch.where(blur == side, gaussian_blur(images, [side, side]), images)
+    # in half precision the blur, a convolution, would be wrong by up to a step of colour
+    with torch.autocast(images.device.type, enabled=False):
+        images = (images * (1 + contrast) + brightness).clamp(0, 1)
+        images = shift_hsv(images, torch.cat([hue, saturation, value], dim=1))
+        images = torch.where(grey > 0, rgb_to_grayscale(images, num_output_channels=3), images)
+        for side in blur_sizes:
+            images = torch.where(blur == side, gaussian_blur(images, [side, side]), images)
     return images
 
 
