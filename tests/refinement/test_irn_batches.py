@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ktse.config import Recipe, replace
 from ktse.data.dataset import Dataset
 from ktse.data.image_io import write_label_map
 from ktse.data.shapes import Shapes
-from ktse.data.transforms import normalize
+from ktse.data.transforms import normalize, random_crop
 from ktse.errors import DataError, RecipeError
 from ktse.refinement.irn_batches import IrnBatch, check_batches, irn_batches, on_the_grid, random_view, steps_per_epoch
 
@@ -129,6 +130,41 @@ def test_padding_is_the_mean_colour_and_ignored(ignore_index: int, label: int) -
     assert np.unique(seen_labels).tolist() == [label, ignore_index]
     assert (seen_labels == label).sum() == 10 * 40
     assert np.array_equal(seen_labels == ignore_index, (seen == 0).all(2))
+
+
+@pytest.mark.parametrize("ignore_index", [255, 65535])
+@pytest.mark.parametrize("size", [(20, 70), (70, 20), (60, 60), (9, 8)], ids=str)
+def test_view_is_that_of_the_whole_image_normalised_first(size: tuple[int, int], ignore_index: int) -> None:
+    """Image and labels are resized, mirrored, normalised and cropped whole, label by label and draw by draw."""
+    noise = np.random.default_rng(0)
+    image = noise.integers(0, 256, (*size, 3), dtype=np.uint8)
+    labels = noise.integers(0, 200, size).astype(np.min_scalar_type(ignore_index))
+    recipe = irn(flip_probability=0.5)
+    side = recipe.refinement.irn.crop_size
+    for seed in range(20):
+        generator, twin = np.random.default_rng(seed), np.random.default_rng(seed)
+        seen, seen_labels = random_view(image, labels, recipe, ignore_index=ignore_index, generator=generator)
+        factor = twin.uniform(*recipe.refinement.irn.rescale_range)
+        resized = (round(size[1] * factor), round(size[0] * factor))
+        whole = np.asarray(Image.fromarray(image).resize(resized, Image.Resampling.BICUBIC))
+        marked = np.asarray(Image.fromarray(labels).resize(resized, Image.Resampling.NEAREST)).astype(np.float32)
+        channels = [normalize(whole, recipe.data.mean, recipe.data.std), marked[..., None] - ignore_index]
+        both = np.concatenate(channels, axis=2)
+        crop = random_crop(both[:, ::-1] if twin.random() < 0.5 else both, side, twin)
+        np.testing.assert_array_equal(seen, crop[..., :3], strict=True)
+        np.testing.assert_array_equal(seen_labels, crop[..., 3].astype(np.int64) + ignore_index, strict=True)
+        assert generator.bit_generator.state == twin.bit_generator.state
+
+
+def test_memory_does_not_hold_a_photograph_in_floating_point() -> None:
+    image, labels = np.zeros((800, 1000, 3), np.uint8), np.zeros((800, 1000), np.uint8)
+    tracemalloc.start()
+    try:
+        view(image, labels, rescale_range=(1.5, 1.5))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * 1200 * 1500  # bytes; one copy of the enlarged image in float32 has 12 a pixel
 
 
 @pytest.mark.parametrize("size", [(8, 12), (9, 5), (1, 2)], ids=str)

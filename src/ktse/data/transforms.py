@@ -126,11 +126,35 @@ def random_crop(image: NDArray[np.float32], size: int, generator: np.random.Gene
         >>> random_crop(np.ones((2, 9, 3), dtype=np.float32), 4, np.random.default_rng(0)).sum().item()
         24.0
     """
+    taken, place = draw_crop((image.shape[0], image.shape[1]), size, generator)
     canvas = np.zeros((size, size, image.shape[2]), dtype=image.dtype)
-    rows_from, rows_to = _overlap(image.shape[0], size, generator)
-    columns_from, columns_to = _overlap(image.shape[1], size, generator)
-    canvas[rows_to, columns_to] = image[rows_from, columns_from]
+    canvas[place] = image[taken]
     return canvas
+
+
+def draw_crop(
+    shape: tuple[int, int], size: int, generator: np.random.Generator
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Draw which part of an image a crop takes, and where in the crop it lies; see `random_crop`.
+
+    Args:
+        shape: (H, W) of the image.
+        size: Side of the square, px.
+        generator: Source of the draws.
+
+    Returns:
+        Rows and columns of the image, and those of the crop.
+
+    Example:
+        >>> taken, place = draw_crop((2, 4), 4, np.random.default_rng(0))
+        >>> taken
+        (slice(0, 2, None), slice(0, 4, None))
+        >>> place
+        (slice(2, 4, None), slice(0, 4, None))
+    """
+    rows_from, rows_to = _overlap(shape[0], size, generator)
+    columns_from, columns_to = _overlap(shape[1], size, generator)
+    return (rows_from, columns_from), (rows_to, columns_to)
 
 
 def _overlap(length: int, size: int, generator: np.random.Generator) -> tuple[slice, slice]:

@@ -18,7 +18,7 @@ from ktse.data.dataset import Dataset
 from ktse.data.epochs import Draw, Epoch, check_batch_size
 from ktse.data.image_io import read_mask
 from ktse.data.read_ahead import read_ahead
-from ktse.data.transforms import normalize, random_crop
+from ktse.data.transforms import draw_crop, normalize
 from ktse.errors import DataError, RecipeError
 from ktse.nets.irnet import GRID_STRIDE
 from ktse.ops.paths import reach
@@ -155,13 +155,15 @@ def random_view(
     size = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))  # Pillow's (W, H)
     resized = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
     resized_labels = np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
-    # The labels go with the image as a fourth channel: float32 holds them exactly, and counted from the ignore index
-    # they are padded with it when the image is padded with 0.
-    below_ignored = (resized_labels.astype(np.float32) - ignore_index)[..., None]
-    both = np.concatenate([normalize(resized, recipe.data.mean, recipe.data.std), below_ignored], axis=2)
-    mirrored = both[:, ::-1] if generator.random() < settings.flip_probability else both
-    crop = random_crop(mirrored, settings.crop_size, generator)
-    return crop[..., :3], crop[..., 3].astype(np.int64) + ignore_index
+    if generator.random() < settings.flip_probability:
+        resized, resized_labels = resized[:, ::-1], resized_labels[:, ::-1]
+    taken, place = draw_crop((size[1], size[0]), settings.crop_size, generator)
+    # Only what the crop shows is normalised: of a photograph that is a small part.
+    view = np.zeros((settings.crop_size, settings.crop_size, 3), np.float32)
+    view[place] = normalize(resized[taken], recipe.data.mean, recipe.data.std)
+    seen = np.full(view.shape[:2], ignore_index, np.int64)
+    seen[place] = resized_labels[taken]
+    return view, seen
 
 
 def on_the_grid(labels: NDArray[np.int64]) -> NDArray[np.int64]:
