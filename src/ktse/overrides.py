@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
 
 from ktse.config import Recipe, Section, replace
 from ktse.errors import RecipeError, near_matches
@@ -14,13 +14,24 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
+_WANTED: Final = {
+    **dict.fromkeys(
+        ("int_parsing", "int_type", "int_from_float", "int_parsing_size"), "Input should be a whole number"
+    ),
+    **dict.fromkeys(("float_parsing", "float_type"), "Input should be a number"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "Input should be true or false"),
+    "string_type": "Input should be a text",
+}
+"""What pydantic says about kinds of values, by its name for the complaint, in words for people."""
+
 
 def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
     """Return the recipe with some settings changed, validated anew as a whole.
 
     Args:
         recipe: The recipe to start from.
-        overrides: Texts `section.key=value`; the value is read as YAML, of one key the last text counts.
+        overrides: Texts `section.key=value`; the value is read as YAML, of one key the last text counts. Where a
+            setting is a list of any length, a lone value is a list of one.
 
     Raises:
         RecipeError: No such section or key (near ones are named), or a value that the setting refuses.
@@ -29,6 +40,8 @@ def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
         >>> mine = apply_overrides(Recipe(), ["localization.margin=0.1", "localization.weights.inter_class=0"])
         >>> mine.localization.margin, mine.localization.weights.inter_class
         (0.1, 0.0)
+        >>> apply_overrides(Recipe(), ["refinement.steps=par"]).refinement.steps
+        ('par',)
         >>> apply_overrides(Recipe(), ["localization.margn=0.1"])
         Traceback (most recent call last):
         ktse.errors.RecipeError: no setting 'localization.margn'. Did you mean 'localization.margin'?
@@ -70,6 +83,7 @@ def explained(error: ValidationError) -> RecipeError:
     if first["type"] == "extra_forbidden":
         return _unknown(name)
     complaint = first["msg"].removeprefix("Value error, ").replace("a valid tuple", _list_of(first["input"]))
+    complaint = _WANTED.get(first["type"], complaint)
     if not complaint.startswith("Input should"):
         return RecipeError(f"{name}: {complaint}.")
     meaning = _meaning(name)
@@ -117,7 +131,19 @@ def _parsed(text: str) -> tuple[list[str], Any]:
         raise RecipeError(f"{name}: '{written}' is no YAML value.", remedy="Quote it if it is a text.") from error
     if field.annotation is str:  # a name made of digits is still a name
         value = written
+    if _is_lone(value) and _takes_any_number(field):
+        value = [value]
     return name.split("."), value
+
+
+def _is_lone(value: object) -> bool:
+    """Return whether a value is one number or word; words parted by commas are a list that lacks its brackets."""
+    return isinstance(value, int | float) or (isinstance(value, str) and "," not in value)
+
+
+def _takes_any_number(field: FieldInfo) -> bool:
+    """Return whether a setting is a list of any length, as `tuple[int, ...]`; a pair is not one."""
+    return get_origin(field.annotation) is tuple and get_args(field.annotation)[-1] is Ellipsis
 
 
 def _field(name: str) -> FieldInfo | None:
