@@ -196,4 +196,13 @@ def test_other_networks_may_start_from_the_weights_of_the_localizer() -> None:
     with pytest.raises(ValueError, match=r"segmentation\.trunk_weights is .* trunks differ"):
         replace(recipe, segmentation={"trunk": "resnet18"})
     with pytest.raises(ValueError, match=r"refinement\.irn\.trunk_weights is .* trunks differ"):
-        replace(recipe, refinement={"irn": {"trunk": "resnet18"}})
+        replace(recipe, refinement={"steps": ["irn"], "irn": {"trunk": "resnet18"}})
+
+
+def test_weights_of_irn_are_looked_at_only_where_irn_refines() -> None:
+    recipe = load_recipe("folder/cpu")
+    assert "irn" not in recipe.refinement.steps
+    trunk = {"trunk": "resnet18"}
+    assert replace(recipe, localization=trunk, segmentation=trunk).localization.trunk == "resnet18"
+    with pytest.raises(ValueError, match=r"refinement\.irn\.trunk_weights"):
+        replace(recipe, localization=trunk, segmentation=trunk, refinement={"steps": ["par", "irn"]})

@@ -9,6 +9,7 @@ from pydantic import model_validator
 
 from ktse.config.data import DataSettings
 from ktse.config.evaluation import EvaluationSettings, RuntimeSettings
+from ktse.config.irn import IrnSettings
 from ktse.config.localization import LocalizationSettings
 from ktse.config.refinement import RefinementSettings
 from ktse.config.segmentation import SegmentationSettings
@@ -40,8 +41,11 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _weights_fit(self) -> Recipe:
-        """Refuse to start a network from the weights of another trunk."""
-        for name, section in (("segmentation", self.segmentation), ("refinement.irn", self.refinement.irn)):
+        """Refuse to start a network of the run from the weights of another trunk."""
+        sections: dict[str, SegmentationSettings | IrnSettings] = {"segmentation": self.segmentation}
+        if "irn" in self.refinement.steps:
+            sections["refinement.irn"] = self.refinement.irn
+        for name, section in sections.items():
             if section.trunk_weights == SAME_AS_LOCALIZATION and section.trunk != self.localization.trunk:
                 raise ValueError(
                     f"{name}.trunk_weights is '{SAME_AS_LOCALIZATION}', but the trunks differ: "
