@@ -46,14 +46,32 @@ def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
         Traceback (most recent call last):
         ktse.errors.RecipeError: no setting 'localization.margn'. Did you mean 'localization.margin'?
     """
-    changes: dict[str, Any] = {}
-    for text in overrides:
-        path, value = _parsed(text)
-        place = changes
-        for part in path[:-1]:
-            place = place.setdefault(part, {})
-        place[path[-1]] = value
-    return changed_recipe(recipe, changes)
+    return changed_recipe(recipe, _nested(overrides))
+
+
+def check_overrides(overrides: Sequence[str]) -> None:
+    """Refuse what no recipe takes: unknown settings and values that a setting refuses by itself.
+
+    For the time before the recipe is known; whether settings contradict each other is seen with it.
+
+    Raises:
+        RecipeError: As `apply_overrides`.
+
+    Example:
+        >>> check_overrides(["segmentation.tile_overlap=2000"])  # more than the tiles of some recipes
+        >>> check_overrides(["segmentation.tile_overlap=wide"])
+        Traceback (most recent call last):
+        ktse.errors.RecipeError: segmentation.tile_overlap is 'wide', but should be a whole number. It means: strip \
+that neighbouring tiles share.
+    """
+    from pydantic import ValidationError
+
+    try:
+        replace(Recipe(), **_nested(overrides))
+    except ValidationError as error:
+        for complaint in error.errors():
+            if complaint["type"] != "value_error":  # of two settings, one of which may be another in the recipe
+                raise _explained(complaint) from error
 
 
 def changed_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
@@ -78,17 +96,20 @@ that read images, per process that trains.
 
 def explained(error: ValidationError) -> RecipeError:
     """Turn the first complaint of pydantic about a recipe into a sentence with a remedy."""
-    first = error.errors()[0]
-    name = _setting_of(first)
-    if first["type"] == "extra_forbidden":
+    return _explained(error.errors()[0])
+
+
+def _explained(complaint: ErrorDetails) -> RecipeError:
+    name = _setting_of(complaint)
+    if complaint["type"] == "extra_forbidden":
         return _unknown(name)
-    complaint = first["msg"].removeprefix("Value error, ").replace("a valid tuple", _list_of(first["input"]))
-    complaint = _WANTED.get(first["type"], complaint)
-    if not complaint.startswith("Input should"):
-        return RecipeError(f"{name}: {complaint}.")
+    wanted = complaint["msg"].removeprefix("Value error, ").replace("a valid tuple", _list_of(complaint["input"]))
+    wanted = _WANTED.get(complaint["type"], wanted)
+    if not wanted.startswith("Input should"):
+        return RecipeError(f"{name}: {wanted}.")
     meaning = _meaning(name)
     return RecipeError(
-        f"{name} is {_shortened(first['input'])}, but {complaint.removeprefix('Input ')}.",
+        f"{name} is {_shortened(complaint['input'])}, but {wanted.removeprefix('Input ')}.",
         remedy=f"It means: {meaning}." if meaning else "",
     )
 
@@ -105,6 +126,18 @@ def setting_names(section: type[Section] = Recipe, prefix: str = "") -> Iterator
             yield from setting_names(inner, f"{prefix}{key}.")
         else:
             yield prefix + key
+
+
+def _nested(overrides: Sequence[str]) -> dict[str, Any]:
+    """Return section to key to value; of one key the last text counts."""
+    changes: dict[str, Any] = {}
+    for text in overrides:
+        path, value = _parsed(text)
+        place = changes
+        for part in path[:-1]:
+            place = place.setdefault(part, {})
+        place[path[-1]] = value
+    return changes
 
 
 def _parsed(text: str) -> tuple[list[str], Any]:

@@ -153,6 +153,39 @@ def test_wrong_use_is_one_line(
     assert not Path("out").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["nothing", "-o", "out"], "there is no image, folder or list 'nothing'"),
+        (["photos", "-o", "model.safetensors"], "'model.safetensors' is a file. Give a folder"),
+        (["photos", "-o", "model.safetensors/deep/out"], "model.safetensors' is a file. Give a folder"),
+        (["photos", "-o", "locked/out"], "cannot write in"),
+        (["photos", "-o", "out", "--set", "segmentation.inference_size=abc"], "is 'abc', but should be a whole number"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_cheap_checks_come_before_the_model_is_loaded(
+    model: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], expected: str
+) -> None:
+    def load(path: Path) -> None:
+        raise AssertionError(f"{path} is loaded")
+
+    monkeypatch.chdir(model.parent)
+    Path("locked").mkdir()
+    monkeypatch.setattr("ktse.export.bundle.load", load)
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path).name != "locked")  # root may write anywhere
+    assert expected in refused(predict(model, *words))
+    assert not Path("out").exists()
+
+
+def test_settings_may_fit_the_model_that_do_not_fit_the_default_recipe(tmp_path: Path, photos: Path) -> None:
+    recipe = replace(RECIPE, segmentation={"tile_size": 4096})
+    network = build_network(recipe.segmentation, num_labels=SHAPES.num_labels, weights=None)
+    write_segmenter(tmp_path / "wide.safetensors", Segmenter(network, SHAPES, recipe))
+    words = (tmp_path / "wide.safetensors", photos, "-o", tmp_path / "out", "--set", "segmentation.tile_overlap=2000")
+    assert predict(*words).exit_code == 0
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """A run on Shapes with a segmenter that has learned nothing."""
@@ -200,8 +233,10 @@ def test_help_and_wrong_use_do_not_wait_for_torch() -> None:
         "import sys; from ktse.cli.main import app\n"
         "for words in (['--help'], ['nowhere', '--probabilities'], ['nowhere', '--set', 'runtime.workers=1']):\n"
         "    app(['predict', *words], standalone_mode=False)\n"
-        "print('LOADED', *sorted({'torch', 'PIL', 'cv2'} & set(sys.modules)))"
+        "print('LOADED', *sorted({'torch', 'PIL', 'cv2'} & set(sys.modules)))\n"
+        "app(['predict', 'nowhere', 'no photos', '-o', 'out'], standalone_mode=False)\n"
+        "print('LOADED', *sorted({'torch'} & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert ran.stderr.count("error:") == 2
-    assert ran.stdout.splitlines()[-1] == "LOADED"
+    assert ran.stderr.count("error:") == 3
+    assert [line for line in ran.stdout.splitlines() if line.startswith("LOADED")] == ["LOADED"] * 2

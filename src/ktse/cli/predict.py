@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ktse.config import DataSettings
     from ktse.data.dataset import Dataset
     from ktse.data.image_files import ImageFiles
+    from ktse.segmentation.segmenter import Segmenter
 
 OTHER_SETTINGS = ("data.max_pixels", "runtime.accelerator", "runtime.inference_batch")
 """Settings beside those of `segmentation` that a prediction looks at."""
@@ -74,21 +76,25 @@ def predict(
     if images is not None and (other := _given({"--data": data, "--split": split, "--recipe": recipe})):
         raise InputError(f"IMAGES and {other} are two sources of images.", remedy="Give one of them.")
 
-    from ktse.data.image_files import list_images
-    from ktse.engine.fabric import joined
-    from ktse.export.bundle import load
-    from ktse.overrides import apply_overrides
-    from ktse.segmentation.predict_files import predict_files
-    from ktse.segmentation.voc_export import check_voc_export, write_voc_export
-
-    trained = load(model)
+    _check_out(out)
     chosen: Dataset | ImageFiles
     if images is None:
         settings = chosen_recipe(recipe, changes, run=model)
         chosen = _data_set(settings.data, data, split)
+        trained = _load(model)
     else:
+        from ktse.data.image_files import ImageFiles, list_images
+        from ktse.overrides import apply_overrides
+
+        listed = list_images(images, leave_out=out)
+        trained = _load(model)
         settings = apply_overrides(trained.recipe, changes or [])
-        chosen = list_images(images, leave_out=out, max_pixels=settings.data.max_pixels)
+        chosen = ImageFiles(listed.paths, listed.ids, max_pixels=settings.data.max_pixels)
+
+    from ktse.engine.fabric import joined
+    from ktse.segmentation.predict_files import predict_files
+    from ktse.segmentation.voc_export import check_voc_export, write_voc_export
+
     if voc:
         check_voc_export(voc, trained.classes, competition=competition)
     with joined(settings.runtime) as fabric:
@@ -104,6 +110,13 @@ def predict(
         say(f"archive: {voc}")
 
 
+def _load(model: Path) -> Segmenter:
+    """Load the model, after all that can be refused without it: it takes seconds."""
+    from ktse.export.bundle import load
+
+    return load(model)
+
+
 def _data_set(settings: DataSettings, data: Path | None, split: str | None) -> Dataset:
     """Open the split whose images are predicted: the one that is asked for, else that of the stage of prediction."""
     from ktse.data.open import has_split, open_dataset
@@ -113,8 +126,8 @@ def _data_set(settings: DataSettings, data: Path | None, split: str | None) -> D
 
 
 def _check_settings(changes: list[str]) -> None:
-    """Refuse changes of settings that a prediction does not look at; what is no setting at all is refused later."""
-    from ktse.overrides import setting_names
+    """Refuse changes of settings that a prediction does not look at, and values that no recipe takes."""
+    from ktse.overrides import check_overrides, setting_names
     from ktse.segmentation.inference_settings import INFERENCE_SETTINGS
 
     known = (*(f"segmentation.{name}" for name in sorted(INFERENCE_SETTINGS)), *OTHER_SETTINGS)
@@ -123,6 +136,16 @@ def _check_settings(changes: list[str]) -> None:
         name = change.partition("=")[0].strip()
         if name in others:
             raise RecipeError(f"a prediction does not look at {name}.", remedy=f"It looks at {', '.join(known)}.")
+    check_overrides(changes)
+
+
+def _check_out(out: Path) -> None:
+    """Refuse a place where no folder can be made or written to; nothing is made yet."""
+    place = next(place for place in (out, *out.absolute().parents) if place.exists())
+    if not place.is_dir():
+        raise InputError(f"'{place}' is a file.", remedy="Give a folder for the predictions.")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write in '{place}'.", remedy="Give another folder: -o OUT.")
 
 
 def _refuse_without_out(wishes: dict[str, object]) -> None:
