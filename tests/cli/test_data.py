@@ -128,11 +128,29 @@ def test_fewer_images_than_a_batch_end_with_2_and_cost_nothing(photos: Path, cos
 def test_many_places_are_counted_and_brackets_stay() -> None:
     places = tuple(f"[bold]{index}" for index in range(9))
     assert lines_of(Finding("warning", "odd", places, "Look.")) == [
-        "x: no images",
+        "x: no split could be opened",
         "warning odd",
         "[bold]0, [bold]1, [bold]2 and 6 more",
         "Look.",
     ]
+
+
+def test_sentences_stand_in_lines_of_their_own() -> None:
+    assert lines_of(Finding("error", "odd", ("image 'a' is odd.", "image 'b' is odd."), "Mend it."))[2:] == [
+        "image 'a' is odd.",
+        "image 'b' is odd.",
+        "Mend it.",
+    ]
+
+
+def test_what_to_do_about_broken_images_is_said_once(photos: Path) -> None:
+    for index in range(5):
+        (photos / "images" / f"{index}.png").write_bytes(b"not a png")
+    (photos / "images" / "5.png").write_bytes(b"")
+    result = CliRunner().invoke(app, ["data", "check", str(photos)])
+    assert result.stdout.count("Copy it anew") == 1
+    assert "and 3 more" in result.stdout
+    assert ".," not in result.stdout
 
 
 def test_long_names_stay_whole_on_a_narrow_terminal() -> None:

@@ -92,7 +92,7 @@ def test_faults_of_files(array_dataset) -> None:
     masks = {5: np.zeros((8, 6), dtype=int), 6: np.zeros((6, 8), dtype=int)}
     findings = check_files([array_dataset([[1, 0]] * 7, images=images, masks=masks)])
     assert [(finding.severity, finding.what, finding.where) for finding in findings] == [
-        ("error", "images that cannot be read", ("image 'one' cannot be read. Copy it.",)),
+        ("error", "images that cannot be read", ("image 'one' cannot be read.",)),
         ("error", "masks that cannot be used", ("train: image5: mask is (8, 6), image is (6, 8) (height, width)",)),
         ("warning", "images of one single colour", ("train: image4",)),
         ("warning", "the same picture more than once", ("train: image2 = train: image3",)),

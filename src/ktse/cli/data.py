@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -73,7 +73,8 @@ def check(
 
 def findings_table(found: CheckReport) -> Group | str:
     """Return the findings as a table, errors first, or a sentence when there are none."""
-    counted = ", ".join(f"{count} images in {split}" for split, count in found.images.items()) or "no images"
+    counted = ", ".join(f"{count} images in {split}" for split, count in found.images.items())
+    counted = counted or "no split could be opened"
     if not found.findings:
         return f"{found.name}: {counted}; nothing wrong."
     from rich.console import Group
@@ -83,12 +84,19 @@ def findings_table(found: CheckReport) -> Group | str:
     table.add_column()
     table.add_column(overflow="fold")  # names of files and settings stay whole
     for finding in found.findings:
-        more = len(finding.where) - NAMED
-        where = ", ".join(finding.where[:NAMED]) + (f" and {more} more" if more > 0 else "")
-        what, where, remedy = map(_plain, (finding.what, where, finding.remedy))
+        what, where, remedy = map(_plain, (finding.what, _places(finding.where), finding.remedy))
         colour = _COLOURS[finding.severity]
         table.add_row(f"[{colour}]{finding.severity}[/]", f"[bold]{what}[/]\n{where}\n[dim]{remedy}[/]")
     return Group(_plain(f"{found.name}: {counted}"), table)
+
+
+def _places(where: Sequence[str]) -> str:
+    """Return the first places of a fault: names in one line, sentences in lines of their own."""
+    more = len(where) - NAMED
+    named = list(where[:NAMED])
+    if not any(place.endswith(".") or "," in place for place in named):
+        return ", ".join(named) + (f" and {more} more" if more > 0 else "")
+    return "\n".join(named + ([f"and {more} more"] if more > 0 else []))
 
 
 def _cost_of(recipe: Recipe, path: Path) -> RunCost:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktse.data.dataset import Dataset
+from ktse.data.faults import message_of
 from ktse.data.findings import Finding, Severity
 from ktse.data.image_traits import TRAITS, image_traits
 from ktse.errors import DataError
@@ -24,7 +25,6 @@ UNTAGGED: Final = "masks with classes that the tags of their images lack"
 TWICE: Final = "the same picture more than once"
 
 _FAULTS: Final[tuple[tuple[Severity, str, str], ...]] = (
-    ("error", UNREADABLE, "Copy them anew or take them out of the list."),
     ("error", UNUSABLE, "Mend them or take them away: training needs none."),
     ("warning", BLANK, "Take them out if they are damaged."),
     ("warning", UNTAGGED, "Add the tags, or mend the masks."),
@@ -44,6 +44,7 @@ def check_files(datasets: Sequence[Dataset], *, track: Track = iter) -> list[Fin
         track: Wraps the indices of the images, for a progress bar.
     """
     places: dict[str, list[str]] = defaultdict(list)
+    errors: dict[tuple[str, str], list[str]] = defaultdict(list)  # what, and what to do about it: said once for all
     shown_first: dict[bytes, str] = {}
     shown_again: dict[str, list[str]] = defaultdict(list)
     for dataset in datasets:
@@ -52,15 +53,20 @@ def check_files(datasets: Sequence[Dataset], *, track: Track = iter) -> list[Fin
             try:
                 image = dataset.image(index)
             except DataError as error:
-                places[UNREADABLE].append(str(error))
+                errors[UNREADABLE, error.remedy].append(message_of(error))
                 continue
             first = shown_first.setdefault(_digest(image), name)
             if first is not name:
                 shown_again[first].append(name)
-            for fault, place in _faults(dataset, index, image, name):
-                places[fault].append(place)
+            try:
+                for fault, place in _faults(dataset, index, image, name):
+                    places[fault].append(place)
+            except DataError as error:
+                errors[UNUSABLE, error.remedy].append(message_of(error))
     places[TWICE] = [" = ".join([first, *others]) for first, others in shown_again.items()]
-    return [Finding(severity, what, tuple(places[what]), remedy) for severity, what, remedy in _FAULTS if places[what]]
+    refused = [Finding("error", what, tuple(where), remedy) for (what, remedy), where in errors.items()]
+    seen = [Finding(severity, what, tuple(places[what]), remedy) for severity, what, remedy in _FAULTS if places[what]]
+    return sorted(refused, key=lambda finding: finding.what) + seen
 
 
 def _digest(image: NDArray[np.uint8]) -> bytes:
@@ -70,17 +76,17 @@ def _digest(image: NDArray[np.uint8]) -> bytes:
 
 
 def _faults(dataset: Dataset, index: int, image: NDArray[np.uint8], name: str) -> Iterator[tuple[str, str]]:
-    """Yield each fault of an image that can be read, and of its mask, with the place to name."""
+    """Yield each fault of an image that can be read, and of its mask, with the place to name.
+
+    Raises:
+        DataError: The mask cannot be used.
+    """
     if image.min() == image.max():
         yield BLANK, name
     if file := dataset.file(index):
         for trait in image_traits(file):
             yield trait, name
-    try:
-        mask = dataset.mask(index)
-    except DataError as error:
-        yield UNUSABLE, str(error)
-        return
+    mask = dataset.mask(index)
     if mask is None:
         return
     if mask.shape != image.shape[:2]:
