@@ -135,7 +135,7 @@ BROKEN: dict[str, tuple[Break, int, str]] = {
     "background as class": (lambda root: (root / "classes.txt").write_text("background\ncat\ndog\n"), 2,
                             "'background' is listed as a class"),
     "no header": (lambda root: write_tags(root, ROWS[1:], header=ROWS[0]), 2, "expected the header"),
-    "not text": (lambda root: (root / "train.csv").write_bytes(b"image,tags\n\xff\xfe.png,cat\n"), 2, "cannot be read"),
+    "not text": (lambda root: (root / "train.csv").write_bytes(b"image,tags\n\xff\xfe.png,cat\n"), 2, "is not UTF-8"),
     "no image named": (lambda root: replace_row(root, 3, ",cat"), 2, "line 5: no image is named"),
     "listed twice": (lambda root: replace_row(root, 3, "./02.png,cat"), 2, "share the id '02'"),
     "escape": (lambda root: replace_row(root, 3, "../../03.png,cat"), 2, "leads out of the data set"),

@@ -140,6 +140,18 @@ def test_faults_of_a_folder_are_findings(photos: Path, fault: str, what: str, wh
     assert error.remedy not in error.what
 
 
+def test_classes_of_nearly_one_name_are_warned_of_once(photos: Path) -> None:
+    (photos / "classes.txt").unlink()
+    for index in range(10):
+        (photos / "masks" / f"{index}.png").unlink()
+    (photos / "masks").rmdir()
+    rows = [f"{index}.png,{('cat', 'Evening dress', 'eveningdress')[index % 3]}\n" for index in range(10)]
+    (photos / "train.csv").write_text("image,tags\n" + "".join(rows))
+    (photos / "val.csv").unlink()
+    alike = [finding for finding in check(photos).findings if "differ in capitals or blanks" in finding.what]
+    assert [(finding.severity, finding.where) for finding in alike] == [("warning", ("Evening dress = eveningdress",))]
+
+
 def test_a_picture_in_two_splits_is_found(photos: Path, save_image: Callable[..., Path]) -> None:
     (photos / "val.csv").write_text("image,tags\n3.png,cat\n")
     assert [finding.where for finding in check(photos).findings] == [("train: 3 = val: 3",)]

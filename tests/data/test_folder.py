@@ -163,6 +163,10 @@ def broken(root: Path, fault: str) -> None:
         case "no class":
             table.write_text("image,tags\na.png,\n")
             (root / "val.csv").unlink()
+        case "no class listed":
+            (root / "classes.txt").write_text("\n")
+        case "background as a tag":
+            (root / "val.csv").write_text("image,tags\na.png,dog\nc.png,dog;Background\n")
         case "masks without names":
             (root / "masks").mkdir()
         case "classes not text":
@@ -185,9 +189,11 @@ def broken(root: Path, fault: str) -> None:
         ("escape", r"train\.csv', line 3: image path '../../secret.png' leads out"),
         ("twice", r"'a.png' \(line 2\) and './a.png' \(line 3\) share the id 'a'"),
         ("same id", r"'a.png' \(line 2\) and 'a.jpg' \(line 3\) share the id 'a'"),
-        ("no class", "at least one class"),
+        ("no class", r"train\.csv': no image has a tag, and .* at least one class.*classes\.txt"),
+        ("no class listed", r"classes\.txt': a data set needs at least one class"),
+        ("background as a tag", r"val\.csv', line 3: background is no tag\. Leave it out"),
         ("masks without names", r"masks but no classes\.txt"),
-        ("classes not text", r"classes\.txt' cannot be read"),
+        ("classes not text", r"classes\.txt' is not UTF-8"),
     ],
 )
 def test_each_fault_has_its_line(root: Path, fault: str, message: str) -> None:

@@ -74,7 +74,7 @@ def write(path: Path, lines: list[str]) -> Path:
             b"Dear diary,\ntoday I saw a cat.",
             r"of the 2 files that list '.*' names none is there, '.*Dear diary,' first",
         ),
-        (b"\xff\xfe\x00photo", "is not text"),
+        (b"\xff\xfe\x00photo", "is not UTF-8"),
     ],
     ids=["empty", "comments", "another text", "bytes"],
 )

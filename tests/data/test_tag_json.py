@@ -62,10 +62,12 @@ def test_lines(tmp_path: Path) -> None:
         ('{"a.jpg": [1]}', "entry 'a.jpg': tags are not a list of names"),
         ('{"a.jpg": null}', "entry 'a.jpg': tags are not a list of names"),
         ({**COCO, "annotations": [{"image_id": 2, "category_id": 5}]}, "do not fit together"),
+        ([{"image": "/data/upload/1/0a1b2c3d-a.jpg", "id": 1, "choice": "cat"}], "as JSON, not JSON-MIN"),
+        ([{"image": "a.jpg", "tags": "cat", "id": 1, "annotator": 1, "annotation_id": 2}], "JSON-MIN .it has annotat"),
         ([TASK, {"data": {}, "annotations": [{"result": []}]}], "task 2 is not laid out"),
     ],
     ids=["cut", "deep", "huge number", "empty list", "empty object", "number", "numbers", "no tags", "image a number",
-         "image empty", "tags numbers", "tags null", "coco", "label studio"],
+         "image empty", "tags numbers", "tags null", "coco", "json-min", "json-min with tags", "label studio"],
 )  # fmt: skip
 def test_faults_are_named(tmp_path: Path, content: Any, message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:

@@ -62,7 +62,7 @@ def test_every_way_to_write_the_table(tmp_path: Path, content: str) -> None:
         ("image,tags\n", "lists no image"),
         ("a.jpg,cat\nb.jpg,dog\n", "begins with 'a.jpg,cat', expected the header 'image,tags'"),
         ("image,tags\na.jpg,cat\n,dog\n", "line 3: no image"),
-        (b"image,tags\n\xff\xfe.jpg,cat\n", "cannot be read.*UTF-8"),
+        (b"image,tags\n\xff\xfe.jpg,cat\n", "train.csv' is not UTF-8. Save it in UTF-8."),
         ("image,tags\n" + "x" * 200_000, "cannot be read"),
     ],
     ids=["empty", "blank", "header only", "no header", "no image", "not utf-8", "endless cell"],

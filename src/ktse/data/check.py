@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ktse.config import DataSettings, Recipe
 from ktse.data.check_files import Track, check_files
-from ktse.data.check_tags import check_batches, check_tags
+from ktse.data.check_tags import check_batches, check_classes, check_tags
 from ktse.data.dataset import Dataset
 from ktse.data.faults import message_of
 from ktse.data.findings import CheckReport, Finding, errors_first
@@ -46,6 +46,7 @@ def check(
         settings = settings or (recipe.data if recipe else guess_settings(source))
         datasets, findings = _open_splits(source, settings)
         name, learned_from = str(source), settings.train_split
+    findings += check_classes(datasets[0].classes) if datasets else []
     for dataset in datasets:
         if dataset.split == learned_from:
             findings += check_tags(dataset)

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from ktse.config import Recipe
+from ktse.data.classes import Classes
 from ktse.data.dataset import Dataset
 from ktse.data.epochs import check_batch_size
 from ktse.data.faults import message_of
@@ -64,6 +65,21 @@ def check_tags(dataset: Dataset) -> list[Finding]:
         for what, where, remedy in kinds
         if len(where)
     ]
+
+
+def check_classes(classes: Classes) -> list[Finding]:
+    """Look whether two classes have one name but for capitals and blanks: most likely they are meant to be one.
+
+    Example:
+        >>> check_classes(Classes(("cat", "Dress", "dress")))[0].where
+        ('Dress = dress',)
+    """
+    alike: dict[str, list[str]] = {}
+    for name in classes.names:
+        alike.setdefault("".join(name.split()).casefold(), []).append(name)
+    where = tuple(" = ".join(names) for names in alike.values() if len(names) > 1)
+    what = "classes whose names differ in capitals or blanks only"
+    return [Finding("warning", what, where, "Write the name of a class alike everywhere.")] if where else []
 
 
 def check_batches(dataset: Dataset, recipe: Recipe) -> list[Finding]:

@@ -14,6 +14,9 @@ from ktse.types import IGNORE_INDEX
 WIDE_IGNORE_INDEX = 65535
 """Ignore label of data sets with so many classes that 255 is the label of one of them."""
 
+BACKGROUND_NAMES = ("background", "__background__")
+"""Names, in lower case, that label 0 has in lists of classes; none of them is a class."""
+
 
 @dataclass(frozen=True, slots=True)
 class Classes:
@@ -43,7 +46,7 @@ class Classes:
         twice = [name for name, times in Counter(self.names).items() if times > 1]
         if twice:
             raise DataError(f"class '{twice[0]}' is listed more than once.", remedy="Give each class one name.")
-        if any(name.lower() in ("background", "__background__") for name in self.names):
+        if any(name.lower() in BACKGROUND_NAMES for name in self.names):
             raise DataError(
                 "'background' is listed as a class.", remedy="Leave it out: label 0 is background in every data set."
             )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ktse.data.classes import Classes
+from ktse.data.classes import BACKGROUND_NAMES, Classes
 from ktse.data.dataset import Dataset
 from ktse.data.faults import located
 from ktse.data.image_ids import image_id, path_below
@@ -102,9 +102,11 @@ def read_classes(root: Path) -> Classes:
     if listed.is_file():
         try:
             lines = listed.read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"'{listed}' cannot be read: {error}.", remedy="Save it in UTF-8.") from None
-        return Classes(tuple(line.strip() for line in lines if line.strip()))
+        except UnicodeDecodeError:
+            raise DataError(f"'{listed}' is not UTF-8.", remedy="Save it in UTF-8.") from None
+        except OSError as error:
+            raise DataError(f"'{listed}' cannot be read: {error}.", remedy="Make it readable.") from None
+        return _classes_of(listed, [line.strip() for line in lines if line.strip()])
     sources = [find_source(root, split) for split in list_splits(root)]
     if sources[0].kind == "names":
         return classes_of_digits(sources[0].images)
@@ -113,8 +115,30 @@ def read_classes(root: Path) -> Classes:
             f"'{root}' has masks but no classes.txt: their labels have no names.",
             remedy="Write classes.txt with one class a line, label 1 first.",
         )
-    rows = (row for source in sources for row in read_source(source, None))
-    return Classes(tuple(sorted({tag for row in rows for tag in row.tags})))
+    names: set[str] = set()
+    for source in sources:
+        for row in read_source(source, None):
+            names.update(row.tags)
+            if any(tag.lower() in BACKGROUND_NAMES for tag in row.tags):
+                raise DataError(
+                    f"'{source.place}', {row.place}: background is no tag.",
+                    remedy="Leave it out: an image without tags shows background only.",
+                )
+    if not names:
+        places = " and ".join(f"'{source.place}'" for source in sources)
+        raise DataError(
+            f"{places}: no image has a tag, and a data set needs at least one class.",
+            remedy="Tag the images, or list the classes in classes.txt, one a line.",
+        )
+    return Classes(tuple(sorted(names)))
+
+
+def _classes_of(place: Path, names: Sequence[str]) -> Classes:
+    """Return the classes that a file lists; an error about them names the file."""
+    try:
+        return Classes(tuple(names))
+    except DataError as error:
+        raise located(f"'{place}'", error) from None
 
 
 def _find_files(root: Path, source: TagSource, rows: Sequence[TaggedImage]) -> list[PurePosixPath]:

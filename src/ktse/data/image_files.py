@@ -140,8 +140,8 @@ def _listed(source: Path) -> list[str]:
     """Return the paths that a list names; a list of which no file exists is no list."""
     try:
         lines = source.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(f"list '{source}' is not text: {error}.", remedy="Save it in UTF-8.") from None
+    except UnicodeDecodeError:
+        raise DataError(f"list '{source}' is not UTF-8.", remedy="Save it in UTF-8.") from None
     names = [name for line in lines if (name := line.strip()) and not name.startswith("#")]
     if not names:
         raise DataError(f"list '{source}' names no image.", remedy="Write one path a line.")

@@ -77,8 +77,10 @@ def read_tag_text(path: Path, *, max_bytes: int = MAX_TAG_BYTES) -> str:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"'{path}' cannot be read: {error}.", remedy="Save it in UTF-8.") from None
+    except UnicodeDecodeError:
+        raise DataError(f"'{path}' is not UTF-8.", remedy="Save it in UTF-8.") from None
+    except OSError as error:
+        raise DataError(f"'{path}' cannot be read: {error}.", remedy="Make it readable.") from None
 
 
 def refuse_empty(path: Path, rows: list[TaggedImage]) -> list[TaggedImage]:

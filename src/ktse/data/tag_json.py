@@ -10,7 +10,7 @@ from typing import Any
 from ktse.data.faults import located
 from ktse.data.tag_coco import coco_tags, is_coco
 from ktse.data.tag_files import TaggedImage, distinct, read_tag_text, refuse_empty, split_tags
-from ktse.data.tag_label_studio import is_label_studio, label_studio_tags
+from ktse.data.tag_label_studio import is_label_studio, is_label_studio_min, label_studio_tags
 from ktse.errors import DataError
 
 _LAYOUTS = 'Write [{"image": "a.jpg", "tags": ["cat"]}] or {"a.jpg": ["cat"]}, or export as COCO or Label Studio JSON.'
@@ -70,6 +70,11 @@ def _rows(content: Any) -> list[TaggedImage]:
         return coco_tags(content)
     if is_label_studio(content):
         return label_studio_tags(content)
+    if is_label_studio_min(content):
+        raise DataError(
+            f"this looks like Label Studio's JSON-MIN (it has {', '.join(sorted(map(str, content[0])))}).",
+            remedy="Export the project as JSON, not JSON-MIN; of a list of your own, name the keys image and tags.",
+        )
     if isinstance(content, list):
         return [_located_entry(entry, f"entry {number}") for number, entry in enumerate(content, start=1)]
     if isinstance(content, Mapping):

@@ -33,6 +33,21 @@ def is_label_studio(content: Any) -> bool:
     return isinstance(first, Mapping) and {"data", "annotations"} <= set(first)
 
 
+def is_label_studio_min(content: Any) -> bool:
+    """Return whether a JSON document looks like Label Studio's JSON-MIN, whose form depends on the project.
+
+    Example:
+        >>> is_label_studio_min([{"id": 1, "image": "/data/upload/1/0a1b2c3d-a.jpg", "choice": "cat"}])
+        True
+        >>> is_label_studio_min([{"id": 1, "image": "a.jpg", "tags": ["cat"]}])
+        False
+    """
+    first = content[0] if isinstance(content, list) and content else None
+    if not isinstance(first, Mapping) or "data" in first:
+        return False
+    return {"annotation_id", "annotator"} <= set(first) or ({"id", "image"} <= set(first) and "tags" not in first)
+
+
 def label_studio_tags(tasks: list[Any]) -> list[TaggedImage]:
     """Return the annotated images of an export; tags of several annotators are put together.
 
