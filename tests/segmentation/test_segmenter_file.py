@@ -71,23 +71,31 @@ def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage",
+    ("damage", "reason"),
     [
-        lambda path: path.write_bytes(b"no safetensors"),
-        lambda path: path.write_bytes(path.read_bytes()[:-9]),
-        lambda path: save_file(load_file(path), path),
-        lambda path: rewrite(path, recipe={"segmentation": {"no such setting": 1}}),
-        lambda path: rewrite(path, recipe=[1, 2]),
-        lambda path: rewrite(path, recipe={"segmentation": {"trunk": "demo", "output_stride": 8}}),
-        lambda path: rewrite(path, classes=[]),
-        lambda path: rewrite(path, classes=5),
+        (lambda path: path.write_bytes(b"no safetensors"), "it is damaged, or no .safetensors file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-9]), "it is damaged, or no .safetensors file"),
+        (lambda path: save_file(load_file(path), path), "it does not say its recipe"),
+        (lambda path: rewrite(path, recipe={"segmentation": {"no such setting": 1}}), "no setting 'segmentation.no su"),
+        (lambda path: rewrite(path, recipe=[1, 2]), "recipe is .1, 2., but should be"),
+        (lambda path: rewrite(path, recipe={"segmentation": {"trunk": "demo", "output_stride": 8}}), "stride 4, not 8"),
+        (lambda path: rewrite(path, classes=[]), "at least one class"),
+        (lambda path: rewrite(path, classes=5), "what it says of itself cannot be read"),
     ],
     ids=["foreign", "cut off", "no metadata", "setting", "recipe", "stride", "no class", "classes"],
 )
-def test_damaged_and_foreign_files_are_refused(file: Path, damage: Any) -> None:
+def test_damaged_and_foreign_files_are_refused(file: Path, damage: Any, reason: str) -> None:
     damage(file)
-    with pytest.raises(WeightsError, match=r"segmenter\.safetensors' is not a segmenter of ktse"):
+    with pytest.raises(WeightsError, match=rf"segmenter\.safetensors' is not a segmenter of ktse: .*{reason}"):
         read_segmenter(file)
+
+
+def test_onnx_is_for_other_programs(tmp_path: Path) -> None:
+    (tmp_path / "cats.onnx").write_bytes(b"\x08\x0a\x12\x07pytorch")
+    with pytest.raises(
+        WeightsError, match=r"cats\.onnx' is ONNX, .*other programs\. Give the run directory, or a \.safe"
+    ):
+        read_segmenter(tmp_path / "cats.onnx")
 
 
 @pytest.mark.parametrize(

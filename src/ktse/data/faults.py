@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ktse.errors import DataError
+from ktse.errors import DataError, KtseError
 
 
-def message_of(error: DataError) -> str:
+def message_of(error: KtseError) -> str:
     """Return the text of an error without its remedy.
 
     Example:

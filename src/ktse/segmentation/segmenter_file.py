@@ -10,8 +10,10 @@ import torch
 
 from ktse.config import Recipe
 from ktse.data.classes import Classes
+from ktse.data.faults import message_of
 from ktse.engine.network_file import read_network, write_network
 from ktse.errors import InputError, WeightsError
+from ktse.overrides import explained
 from ktse.segmentation.segmenter import Segmenter, build_network
 
 _BEFORE_METHODS: dict[str, Any] = {
@@ -62,6 +64,11 @@ def read_segmenter(path: Path, *, device: torch.device | str = "cpu") -> Segment
     """
     if not path.is_file():
         raise WeightsError(f"no trained segmenter at '{path}'.", remedy="Train it first: `ktse run` or `ktse train`.")
+    if path.suffix.lower() == ".onnx":
+        raise WeightsError(
+            f"'{path}' is ONNX, which is for other programs.",
+            remedy="Give the run directory, or a .safetensors file: ktse export RUN --out FILE.safetensors.",
+        )
     classes, recipe = _read_facts(path)
     network = build_network(recipe.segmentation, num_labels=classes.num_labels, weights=None)
     read_network(path, network)
@@ -81,13 +88,29 @@ def _read_facts(path: Path) -> tuple[Classes, Recipe]:
         with torch.device("meta"):  # asks for no memory: what the metadata describes may be of any size
             described = build_network(recipe.segmentation, num_labels=classes.num_labels, weights=None)
     except (SafetensorError, KeyError, TypeError, ValueError, RecursionError, InputError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(
-            f"'{path}' is not a segmenter of ktse ({reason}).", remedy="Give a file that ktse has written."
+            f"'{path}' is not a segmenter of ktse: {_reason(error)}", remedy="Give a file that ktse has written."
         ) from error
     if {name: tuple(tensor.shape) for name, tensor in described.state_dict().items()} != shapes:
         raise WeightsError(f"'{path}' holds another network than its recipe describes.", remedy="Write it anew.")
     return classes, recipe
+
+
+def _reason(error: Exception) -> str:
+    """Say in a sentence why the facts about a segmenter could not be read from a file."""
+    from pydantic import ValidationError
+    from safetensors import SafetensorError
+
+    match error:
+        case SafetensorError():
+            return "it is damaged, or no .safetensors file."
+        case KeyError():
+            return f"it does not say its {error.args[0]}."
+        case ValidationError():
+            return message_of(explained(error))
+        case InputError():
+            return message_of(error)
+    return "what it says of itself cannot be read."
 
 
 def _as_now(recipe: Any) -> Any:
