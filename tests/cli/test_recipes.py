@@ -43,3 +43,9 @@ def test_unknown_recipe_is_one_line_with_the_near_name() -> None:
     result = CliRunner().invoke(app, ["recipes", "voc12/ful"])
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert "'voc12/full'" in result.stderr
+
+
+def test_sources_without_a_recipe_are_refused() -> None:
+    result = CliRunner().invoke(app, ["recipes", "--sources"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "ktse recipes NAME --sources" in result.stderr

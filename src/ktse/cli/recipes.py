@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ktse.cli.console import say
+from ktse.errors import InputError
 
 if TYPE_CHECKING:
     from ktse.config import Section
@@ -23,6 +24,10 @@ def recipes(
 
     Example: ktse recipes folder/cpu > mine.yaml, change it, then: ktse run mine.yaml --data PHOTOS --out runs/photos
     """
+    if name is None and sources:
+        raise InputError(
+            "--sources explains the settings of one recipe.", remedy="Name it: ktse recipes NAME --sources."
+        )
     if name is None:
         _list()
         return
