@@ -62,7 +62,12 @@ def test_path_is_taken_as_it_is(tmp_path: Path) -> None:
     assert find_weights(path) == find_weights(str(path)) == path
 
 
-@pytest.mark.parametrize("name", ["resnet38d.imagnet", "nothing.pth", "."], ids=["typo", "no file", "folder"])
+@pytest.mark.parametrize("name", ["resnet38d.imagnet", "nothing.pth"], ids=["typo", "no file"])
 def test_no_such_file(name: str) -> None:
     with pytest.raises(WeightsError, match=r"(Did you mean|Known are).*resnet38d\.imagenet"):
         find_weights(name)
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"is a folder, and weights are a file\. Give the file"):
+        find_weights(tmp_path)

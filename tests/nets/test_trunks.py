@@ -58,6 +58,13 @@ def test_near_matches_of_an_unknown_name() -> None:
         build_trunk("resnet38")
 
 
+def test_a_name_like_no_other_is_answered_with_a_few_that_work() -> None:
+    with pytest.raises(
+        InputError, match=r"no trunk 'nonsense'\. Take a convolutional network such as resnet50, [^']*$"
+    ):
+        build_trunk("nonsense")
+
+
 @pytest.mark.parametrize("weights", ["demo", "packaged:demo"])
 def test_packaged_weights_of_the_demo(weights: str) -> None:
     expected = load_file(packaged_demo_weights())
@@ -91,7 +98,10 @@ def test_imagenet_weights_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         ("test_resnet", "packaged:demo", "the demo's weights do not fit the trunk 'test_resnet'"),
         ("demo", "nowhere.pth", "no weights file 'nowhere.pth'"),
         ("resnet38d", "nowhere.pth", "no weights file 'nowhere.pth'"),
-        ("test_resnet", "nowhere.pth", "no weights file 'nowhere.pth'"),
+        ("test_resnet", "nowhere.pth", r"no weights file 'nowhere.pth'\. Known are: 'timm'\."),
+        ("resnet38d", "nothing", r"no weights file 'nothing'\. Known are: 'resnet38d.imagenet'\."),
+        ("resnet50", "nothing", r"no weights file 'nothing'\. Known are: 'resnet50.imagenet', 'timm'\."),
+        ("resnet18", str(VECTORS), "is a folder, and weights are a file"),
     ],
 )
 def test_weights_that_cannot_be(name: str, weights: str, fault: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -162,8 +163,26 @@ def known_weights(name: str) -> KnownWeights:
     return known[name]
 
 
-def find_weights(weights: str | Path) -> Path:
+def weights_for(trunk: str) -> list[str]:
+    """Return the names of known weights that a trunk can start from.
+
+    Example:
+        >>> weights_for("resnet101.tv2_in1k"), weights_for("resnet38d"), weights_for("demo")
+        (['resnet101.imagenet', 'timm'], ['resnet38d.imagenet'], ['demo'])
+    """
+    if trunk == "demo":
+        return ["demo"]
+    family = trunk.partition(".")[0]
+    names = [entry.name for entry in KNOWN_WEIGHTS if entry.name == f"{family}.imagenet"]
+    return names if trunk == "resnet38d" else [*names, "timm"]
+
+
+def find_weights(weights: str | Path, *, meant: Sequence[str] | None = None) -> Path:
     """Return the file that `weights` means: a path, or the local copy of weights known by name.
+
+    Args:
+        weights: The path or the name.
+        meant: Names that are suggested where there is no such file; None for all that are known.
 
     Raises:
         WeightsError: There is no such file; for known weights the error says where to get it.
@@ -186,6 +205,9 @@ def find_weights(weights: str | Path) -> Path:
             )
         return path
     path = Path(weights)
+    if path.is_dir():
+        raise WeightsError(f"'{path}' is a folder, and weights are a file.", remedy="Give the file itself.")
     if not path.is_file():
-        raise WeightsError(f"no weights file '{path}'.", remedy=near_matches(str(weights), [*names, *BUILT_IN]))
+        known = [*names, *BUILT_IN] if meant is None else meant
+        raise WeightsError(f"no weights file '{path}'.", remedy=near_matches(str(weights), known))
     return path

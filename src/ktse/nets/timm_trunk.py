@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -60,8 +61,8 @@ def build_timm_trunk(
     import timm
 
     if not timm.is_model(name):
-        known = [*timm.list_models(), "resnet38d", "demo"]
-        raise InputError(f"no trunk '{name}'.", remedy=near_matches(name, known))
+        near = difflib.get_close_matches(name, [*timm.list_models(), "resnet38d", "demo"])
+        raise InputError(f"no trunk '{name}'.", remedy=near_matches(name, near) if near else f"{ADVICE}.")
     network = _create(name, pretrained=weights == "timm", output_stride=output_stride)
     if weights is not None and weights != "timm":
         _load(network, weights)

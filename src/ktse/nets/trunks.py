@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ktse.errors import InputError, WeightsError
 from ktse.nets.demo_trunk import DemoTrunk, load_demo_weights
+from ktse.nets.known_weights import find_weights, weights_for
 from ktse.nets.resnet38d import ResNet38d
 from ktse.nets.resnet38d_weights import load_resnet38d
 from ktse.nets.strict_loading import load_strictly
@@ -56,6 +57,8 @@ def build_trunk(
         raise WeightsError(
             f"the demo's weights do not fit the trunk '{name}'.", remedy="Give a file, or null for none."
         )
+    if weights is not None and str(weights) not in (*PACKAGED_DEMO, "timm"):
+        find_weights(weights, meant=weights_for(name))  # a missing file is noticed before a network is built for it
     if name == "resnet38d":
         resnet38d = ResNet38d(width)
         if weights is not None:
