@@ -160,6 +160,9 @@ def broken(root: Path, fault: str) -> None:
         case "same id":
             (root / "images" / "a.jpg").write_bytes((root / "images" / "a.png").read_bytes())
             table.write_text("image,tags\na.png,dog\na.jpg,cat\n")
+        case "same file on some systems":
+            (root / "images" / "A.png").write_bytes((root / "images" / "a.png").read_bytes())
+            table.write_text("image,tags\na.png,dog\nA.png,cat\n")
         case "no class":
             table.write_text("image,tags\na.png,\n")
             (root / "val.csv").unlink()
@@ -189,6 +192,10 @@ def broken(root: Path, fault: str) -> None:
         ("escape", r"train\.csv', line 3: image path '../../secret.png' leads out"),
         ("twice", r"'a.png' \(line 2\) and './a.png' \(line 3\) share the id 'a'"),
         ("same id", r"'a.png' \(line 2\) and 'a.jpg' \(line 3\) share the id 'a'"),
+        (
+            "same file on some systems",
+            r"'a.png' \(line 2\) and 'A.png' \(line 3\) have the ids 'a' and 'A', .* rename one of two",
+        ),
         ("no class", r"train\.csv': no image has a tag, and .* at least one class.*classes\.txt"),
         ("no class listed", r"classes\.txt': a data set needs at least one class"),
         ("background as a tag", r"val\.csv', line 3: background is no tag\. Leave it out"),

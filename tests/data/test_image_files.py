@@ -100,6 +100,12 @@ def test_two_images_of_one_id_are_named(photos: Path) -> None:
         list_images(photos)
 
 
+def test_two_images_that_differ_in_case_only_are_named(photos: Path) -> None:
+    """The systems of Windows and macOS would lay one prediction over the other."""
+    with pytest.raises(DataError, match=r"b\.png' and '.*B\.png' have the ids 'b' and 'B', .* rename one of two"):
+        list_images(write(photos / "list.txt", ["b.png", "B.png"]))
+
+
 def test_the_limit_of_pixels_is_kept(photos: Path) -> None:
     with pytest.raises(DataError, match=r"5 x 4 = 20 pixels, at most 19 are read.*data\.max_pixels"):
         list_images(photos, max_pixels=19).image(0)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ktse.data.image_ids import image_id, path_below
+from ktse.data.image_ids import image_id, path_below, share, spelling_of_files
 from ktse.errors import DataError
 
 NAMES = st.text(st.characters(exclude_characters="/\x00", exclude_categories=["Cs"]), min_size=1, max_size=12).filter(
@@ -64,3 +64,25 @@ def test_paths_that_lead_out_are_refused(path: str) -> None:
     for function in (image_id, path_below):
         with pytest.raises(DataError, match="leads out of the data set"):
             function(path)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("a", "a", True),
+        ("a", "A", True),
+        ("Street/7", "street/7", True),
+        ("\u00c9t\u00e9", "e\u0301te\u0301", True),
+        ("a", "b", False),
+        ("a/b", "a b", False),
+        ("e", "\u00e9", False),
+    ],
+    ids=["equal", "case", "case of a folder", "accents", "others", "folder", "accent"],
+)
+def test_ids_that_are_one_file_to_some_system(one: str, other: str, same: bool) -> None:
+    assert (spelling_of_files(one) == spelling_of_files(other)) is same
+
+
+def test_what_two_images_share_is_said() -> None:
+    assert share("a", "a") == "share the id 'a'"
+    assert share("a", "A").startswith("have the ids 'a' and 'A'")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ktse.data.classes import BACKGROUND_NAMES, Classes
 from ktse.data.dataset import Dataset
 from ktse.data.faults import located
-from ktse.data.image_ids import image_id, path_below
+from ktse.data.image_ids import TWO_OF_ONE_ID, image_id, path_below, share, spelling_of_files
 from ktse.data.image_io import MAX_PIXELS, read_image, read_mask
 from ktse.data.tag_files import TaggedImage
 from ktse.data.tag_names import classes_of_digits
@@ -198,14 +198,12 @@ def _below_images(file: PurePosixPath) -> PurePosixPath:
 
 
 def _check_unique(ids: Sequence[str], rows: Sequence[TaggedImage], place: Path) -> None:
-    first: dict[str, TaggedImage] = {}
+    first: dict[str, tuple[str, TaggedImage]] = {}
     for id_, row in zip(ids, rows, strict=True):
-        other = first.setdefault(id_, row)
+        other_id, other = first.setdefault(spelling_of_files(id_), (id_, row))
         if other is not row:
-            raise DataError(
-                f"'{place}': '{other.image}' ({other.place}) and '{row.image}' ({row.place}) share the id '{id_}'.",
-                remedy="List each image once, and rename one of two that differ in their ending only.",
-            )
+            images = f"'{other.image}' ({other.place}) and '{row.image}' ({row.place})"
+            raise DataError(f"'{place}': {images} {share(other_id, id_)}.", remedy=TWO_OF_ONE_ID)
 
 
 def _tags(rows: Sequence[TaggedImage], classes: Classes, place: Path) -> NDArray[np.bool_]:

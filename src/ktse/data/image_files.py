@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ktse.data.image_ids import image_id
+from ktse.data.image_ids import TWO_OF_ONE_ID, image_id, share, spelling_of_files
 from ktse.data.image_io import IMAGE_FORMATS, MAX_PIXELS, read_image
 from ktse.errors import DataError
 
@@ -45,12 +45,13 @@ class ImageFiles:
     def __init__(self, paths: Sequence[Path], ids: Sequence[str], *, max_pixels: int = MAX_PIXELS) -> None:
         if not paths:
             raise DataError("there are no images.", remedy="Give a file, a folder or a list of images.")
-        first: dict[str, Path] = {}
+        first: dict[str, tuple[str, Path]] = {}
         for id_, path in zip(ids, paths, strict=True):
-            if (other := first.setdefault(id_, path)) is not path:
+            other_id, other = first.setdefault(spelling_of_files(id_), (id_, path))
+            if other is not path:
                 raise DataError(
-                    f"'{other}' and '{path}' share the id '{id_}', so that one prediction would replace the other.",
-                    remedy="List each image once, and rename one of two that differ in their ending only.",
+                    f"'{other}' and '{path}' {share(other_id, id_)}, so that one prediction would replace the other.",
+                    remedy=TWO_OF_ONE_ID,
                 )
         self.paths = tuple(paths)
         self.ids = tuple(ids)

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import PurePosixPath
 
 from ktse.errors import DataError
+
+TWO_OF_ONE_ID = (
+    "List each image once, and rename one of two that differ only in their ending or in upper and lower case."
+)
+"""What to do about two images whose results would be one file."""
 
 # What some file system minds: % (the escape itself), reserved signs, control characters, bytes that are no text,
 # a dot or space at the end of a name, and Windows' names of devices.
@@ -33,6 +39,28 @@ def image_id(path: str) -> str:
         ('2023/street 7', 'cells%3A 50%25', '%63on')
     """
     return _MINDED.sub(_escape, str(path_below(path).with_suffix("")))
+
+
+def spelling_of_files(id_: str) -> str:
+    """Return the same text for all ids that are one file to some system: in letters of another case, or accents apart.
+
+    Example:
+        >>> spelling_of_files("Street/Caf\u00e9") == spelling_of_files("street/CAFE\u0301")
+        True
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", id_).casefold())
+
+
+def share(id_: str, other: str) -> str:
+    """Say what two images have in common whose results would be one file.
+
+    Example:
+        >>> share("a", "a"), share("a", "A")
+        ("share the id 'a'", "have the ids 'a' and 'A', one and the same file on some systems")
+    """
+    if id_ == other:
+        return f"share the id '{id_}'"
+    return f"have the ids '{id_}' and '{other}', one and the same file on some systems"
 
 
 def path_below(path: str) -> PurePosixPath:
