@@ -5,7 +5,7 @@ import pytest
 
 from ktse.artifacts import RunDirectory
 from ktse.config import Recipe, replace
-from ktse.data.image_io import write_confidence, write_label_map
+from ktse.data.image_io import read_confidence, read_label_map, write_confidence, write_label_map
 from ktse.errors import DataError
 from ktse.evaluation.refinement import score_ir_labels, score_masks, score_steps
 from ktse.evaluation.run import score_label_maps
@@ -88,6 +88,17 @@ def test_masks_are_scored_as_ever_and_their_trusted_pixels_beside(run, dataset):
     chosen = [pair for pair in chosen if pair[1] != 99]
     assert score.trusted_accuracy == pytest.approx(100 * sum(truth == label for truth, label in chosen) / len(chosen))
     assert score.trusted_share == pytest.approx(100 * len(chosen) / len(known))
+
+
+def test_maps_may_be_as_large_as_the_true_mask_whatever_the_default(run, dataset, monkeypatch):
+    maps = random_labels(dataset, 2)
+    write_masks(run, dataset, maps, [labels > 0 for labels in maps])
+    write_ir_labels(run, dataset, maps)
+    for read in (read_label_map, read_confidence):
+        monkeypatch.setattr(read, "__kwdefaults__", {"max_pixels": 1})
+    assert score_masks(dataset, run, RECIPE).matrix.sum() == len(pixels(dataset, maps))
+    score_ir_labels(dataset, run, RECIPE)
+    score_label_maps(dataset, run.root / "masks", stage="masks", recipe=RECIPE)
 
 
 def test_every_step_but_the_last_has_its_score(run, dataset):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ktse.artifacts import RunDirectory, write_cams
-from ktse.data.image_io import write_label_map
+from ktse.data.image_io import read_label_map, write_label_map
 from ktse.data.shapes import Shapes
 from ktse.report.gallery import make_gallery
 from ktse.types import CamSet
@@ -53,6 +53,12 @@ def test_descriptions_name_what_is_to_be_seen(tmp_path, train):
     assert said["mask"] == f"pseudo mask: {first} 25%, {third} 25%"
     assert said["seed"] == "seed: background only"
     assert said["cam"] == f"CAM: activation of {first}, {third}"
+
+
+def test_masks_may_be_as_large_as_the_image_whatever_the_default(finished_run, train, monkeypatch):
+    monkeypatch.setattr(read_label_map, "__kwdefaults__", {"max_pixels": 1})
+    (exhibit,) = make_gallery(finished_run, train, 1).exhibits
+    assert "mask" in [panel.kind for panel in exhibit.panels]
 
 
 def test_cams_of_an_untagged_image_are_dark(tmp_path, train):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,16 @@ def test_a_confidence_of_another_size_is_refused(dataset: Dataset, run: RunDirec
     write_confidence(run.confidence(dataset.ids[0]), np.ones((3, 3), np.bool_))
     with pytest.raises(DataError, match="Delete both and run refine again"):
         label_reader(dataset, "masks", run=run, trusted_only=True)(0)
+
+
+def test_masks_of_the_run_may_be_as_large_as_images(dataset: Dataset, run: RunDirectory) -> None:
+    for allowed in (32 * 32, 32 * 32 - 1):
+        labels = label_reader(dataset, "masks", run=run, trusted_only=True, max_pixels=allowed)
+        trust = trust_reader(dataset, "masks", run=run, max_pixels=allowed)
+        with pytest.raises(DataError, match="at most 1023 are read") if allowed == 1023 else nullcontext():
+            assert labels(0) is not None
+        with pytest.raises(DataError, match="at most 1023 are read") if allowed == 1023 else nullcontext():
+            assert trust(0, np.zeros((32, 32), np.uint8)).any()
 
 
 def test_trust_is_that_of_the_confidence_masks(dataset: Dataset, run: RunDirectory) -> None:

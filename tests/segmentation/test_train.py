@@ -96,6 +96,11 @@ def test_a_stopped_training_goes_on_to_the_bit(
     assert [record["kept_steps"] for record in read_log(run.log()) if record.get("event") == "resumed"] == [3]
 
 
+def test_the_limit_of_pixels_holds_for_pseudo_masks(dataset: Dataset, recipe: Recipe, run: RunDirectory) -> None:
+    with pytest.raises(DataError, match="at most 1000 are read"):
+        train_segmenter(dataset, replace(recipe, data={"max_pixels": 1000}), run=run)
+
+
 def test_truth_needs_no_pseudo_masks(dataset: Dataset, recipe: Recipe, tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     train_segmenter(dataset, recipe, run=run, labels="truth")

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from ktse.data.dataset import Dataset
+from ktse.data.image_io import MAX_PIXELS
 from ktse.engine.fabric import shard
 from ktse.engine.progress import progress
 from ktse.errors import DataError
@@ -86,6 +87,11 @@ def reading_label_map(path: Path, id_: str, stage: str) -> Iterator[None]:
         yield
     except DataError as error:
         raise DataError(f"label map '{path}': {error}") from error
+
+
+def largest_for(truth: LabelMap) -> int:
+    """Return how many pixels a label map may have that is read beside a true mask: as many as that one has already."""
+    return max(MAX_PIXELS, truth.size)
 
 
 def _summed(counts: NDArray[np.int64], fabric: Fabric | None) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from ktse.data.classes import Classes
 from ktse.data.dataset import Dataset
 from ktse.data.image_io import read_confidence, read_label_map
 from ktse.errors import DataError
-from ktse.evaluation.counting import LabelMap, count, reading_label_map
+from ktse.evaluation.counting import LabelMap, count, largest_for, reading_label_map
 from ktse.evaluation.protocol import protocol_of
 from ktse.evaluation.run import score_label_maps
 from ktse.evaluation.score import Score
@@ -43,7 +43,7 @@ def score_ir_labels(dataset: Dataset, run: RunDirectory, recipe: Recipe, *, fabr
     def matrices_of(id_: str, truth: LabelMap) -> NDArray[np.int64]:
         path = run.ir_label(id_)
         with reading_label_map(path, id_, "IR labels"):
-            labels = read_label_map(path)
+            labels = read_label_map(path, max_pixels=largest_for(truth))
             labelled = _matrix_where(labels != classes.ignore_index, truth, labels, classes)
         return np.stack([_matrix_where(truth != classes.ignore_index, truth, truth, classes), labelled])
 
@@ -92,10 +92,11 @@ def score_masks(dataset: Dataset, run: RunDirectory, recipe: Recipe, *, fabric: 
     def matrices_of(id_: str, truth: LabelMap) -> NDArray[np.int64]:
         path, path_of_trust = run.mask(id_), run.confidence(id_)
         with reading_label_map(path, id_, "masks"):
-            labels = read_label_map(path)
+            labels = read_label_map(path, max_pixels=largest_for(truth))
             everywhere = confusion_matrix(truth, labels, classes.num_labels, classes.ignore_index)
         with reading_label_map(path_of_trust, id_, "masks"):
-            trusted = _matrix_where(read_confidence(path_of_trust), truth, labels, classes)
+            is_trusted = read_confidence(path_of_trust, max_pixels=largest_for(truth))
+            trusted = _matrix_where(is_trusted, truth, labels, classes)
         return np.stack([everywhere, trusted])
 
     return _score("masks", dataset, recipe, matrices_of, what="score masks", fabric=fabric)

@@ -14,7 +14,7 @@ from ktse.config import Recipe
 from ktse.data.dataset import Dataset
 from ktse.data.image_io import read_label_map
 from ktse.errors import DataError
-from ktse.evaluation.counting import LabelMap, count, reading_label_map
+from ktse.evaluation.counting import LabelMap, count, largest_for, reading_label_map
 from ktse.evaluation.label_maps import as_folder, refuse_gaps
 from ktse.evaluation.protocol import protocol_of
 from ktse.evaluation.score import Score
@@ -67,7 +67,8 @@ def score_label_maps(
     def matrix_of(id_: str, truth: LabelMap) -> NDArray[np.int64]:
         path = folder / f"{id_}.png"
         with reading_label_map(path, id_, stage):
-            return confusion_matrix(truth, read_label_map(path), num_labels, ignore_index)
+            labels = read_label_map(path, max_pixels=largest_for(truth))
+            return confusion_matrix(truth, labels, num_labels, ignore_index)
 
     counted = count(dataset, matrix_of, (num_labels, num_labels), what=f"score {stage}", fabric=fabric)
     return Score(

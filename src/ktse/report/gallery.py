@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ktse.artifacts import RunDirectory, read_cams
 from ktse.data.classes import Classes
 from ktse.data.dataset import Dataset
-from ktse.data.image_io import read_label_map
+from ktse.data.image_io import MAX_PIXELS, read_label_map
 from ktse.report.figures import (
     Picture,
     class_colours,
@@ -138,7 +138,7 @@ def _panels(run: RunDirectory, dataset: Dataset, index: int, baseline: RunDirect
         yield _cam_panel("cam", "CAM", files["cam"], image, classes)
     for kind, title in (("seed", "seed"), ("mask", "pseudo mask"), ("prediction", "prediction")):
         if files[kind].is_file():
-            yield draw_mask(kind, title, read_label_map(files[kind]))
+            yield draw_mask(kind, title, read_label_map(files[kind], max_pixels=max(MAX_PIXELS, full[..., 0].size)))
 
 
 def _mask_drawer(image: Picture, classes: Classes) -> Callable[[str, str, LabelMap], Panel]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ktse.artifacts import RunDirectory
 from ktse.data.classes import Classes
 from ktse.data.dataset import Dataset
-from ktse.data.image_io import read_confidence, read_label_map
+from ktse.data.image_io import MAX_PIXELS, read_confidence, read_label_map
 from ktse.errors import DataError
 
 LabelSource = Literal["masks", "truth"]
@@ -27,7 +27,9 @@ LOOKED_AT = 100
 """About how many images are looked at for the share of foreground in their labels."""
 
 
-def label_reader(dataset: Dataset, source: LabelSource, *, run: RunDirectory, trusted_only: bool) -> ReadLabels:
+def label_reader(
+    dataset: Dataset, source: LabelSource, *, run: RunDirectory, trusted_only: bool, max_pixels: int = MAX_PIXELS
+) -> ReadLabels:
     """Return the function that reads the labels of an image.
 
     Args:
@@ -35,6 +37,7 @@ def label_reader(dataset: Dataset, source: LabelSource, *, run: RunDirectory, tr
         source: `masks` for the pseudo masks of the run, `truth` for the masks of the data set.
         run: Holds the pseudo masks and what of them is trusted.
         trusted_only: Ignore the pixels of a pseudo mask that are not trusted.
+        max_pixels: Largest pseudo mask that is read.
 
     Raises:
         DataError: There are no masks of that kind.
@@ -46,20 +49,23 @@ def label_reader(dataset: Dataset, source: LabelSource, *, run: RunDirectory, tr
     if not run.stage("masks").key:
         raise DataError(f"there are no pseudo masks in '{run.root}'.", remedy="Run refine first.")
     # A run directory of its own: that of the caller may hold a lock, which no other process can be given.
-    return partial(_pseudo_labels, dataset, RunDirectory(run.root), trusted_only)
+    return partial(_pseudo_labels, dataset, RunDirectory(run.root), trusted_only, max_pixels)
 
 
-def trust_reader(dataset: Dataset, source: LabelSource, *, run: RunDirectory) -> ReadTrust:
+def trust_reader(
+    dataset: Dataset, source: LabelSource, *, run: RunDirectory, max_pixels: int = MAX_PIXELS
+) -> ReadTrust:
     """Return the function that reads which labels of an image are trusted.
 
     Args:
         dataset: Images to learn from.
         source: `masks` for the confidence masks of the run; of the `truth` all that is labelled is trusted.
         run: Holds the confidence masks.
+        max_pixels: Largest confidence mask that is read.
     """
     if source == "truth":
         return partial(_labelled, dataset.classes.ignore_index)
-    return partial(_confident, dataset, RunDirectory(run.root))  # without the caller's lock, as above
+    return partial(_confident, dataset, RunDirectory(run.root), max_pixels)  # without the caller's lock, as above
 
 
 def foreground_share(dataset: Dataset, read_labels: ReadLabels) -> float:
@@ -89,20 +95,24 @@ def _true_labels(dataset: Dataset, index: int) -> NDArray[np.integer[Any]] | Non
     return None if labels is None else _checked(labels, dataset.classes, f"the true mask of '{dataset.ids[index]}'")
 
 
-def _pseudo_labels(dataset: Dataset, run: RunDirectory, trusted_only: bool, index: int) -> NDArray[np.integer[Any]]:
-    id_, classes = dataset.ids[index], dataset.classes
-    labels = _checked(read_label_map(run.mask(id_)), classes, f"the mask '{run.mask(id_)}'")
+def _pseudo_labels(
+    dataset: Dataset, run: RunDirectory, trusted_only: bool, max_pixels: int, index: int
+) -> NDArray[np.integer[Any]]:
+    path, classes = run.mask(dataset.ids[index]), dataset.classes
+    labels = _checked(read_label_map(path, max_pixels=max_pixels), classes, f"the mask '{path}'")
     if not trusted_only:
         return labels
     # an 8-bit file of a data set with many classes has no room for their ignore index
     known = labels.astype(np.promote_types(labels.dtype, np.min_scalar_type(classes.ignore_index)))
-    known[~_confident(dataset, run, index, labels)] = classes.ignore_index
+    known[~_confident(dataset, run, max_pixels, index, labels)] = classes.ignore_index
     return known
 
 
-def _confident(dataset: Dataset, run: RunDirectory, index: int, labels: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+def _confident(
+    dataset: Dataset, run: RunDirectory, max_pixels: int, index: int, labels: NDArray[np.integer[Any]]
+) -> NDArray[np.bool_]:
     path = run.confidence(dataset.ids[index])
-    trusted = read_confidence(path)
+    trusted = read_confidence(path, max_pixels=max_pixels)
     if trusted.shape != labels.shape:
         raise DataError(
             f"'{path}' is {trusted.shape}, but its mask is {labels.shape}.", remedy="Delete both and run refine again."

@@ -87,8 +87,10 @@ def train_segmenter(
     fabric = fabric or make_fabric(recipe.runtime)
     settings, classes = recipe.segmentation, dataset.classes
     is_plain = settings.method == "plain"
-    read_labels = label_reader(dataset, labels, run=run, trusted_only=settings.trusted_only and is_plain)
-    read_trust = trust_reader(dataset, labels, run=run)
+    largest = recipe.data.max_pixels
+    trusted_only = settings.trusted_only and is_plain
+    read_labels = label_reader(dataset, labels, run=run, trusted_only=trusted_only, max_pixels=largest)
+    read_trust = trust_reader(dataset, labels, run=run, max_pixels=largest)
     check_batches(dataset, settings, world_size=fabric.world_size)
     key = segmenter_key(dataset, recipe, run=run, labels=labels)
     is_done = run.stage("segmenter").is_done(key)
