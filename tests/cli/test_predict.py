@@ -205,6 +205,17 @@ def test_data_of_the_run_go_to_another_folder(run: Path, tmp_path: Path) -> None
         assert len(masks(out)) == count
 
 
+def test_a_misspelt_split_of_the_run_is_not_replaced_by_the_training_images(run: Path, photos: Path) -> None:
+    (photos / "train.csv").write_text("image,tags\na.png,cat\n")
+    (photos / "val.csv").write_text("image,tags\nsub/b.png,cat\n")
+    recipe = (run / "recipe.yaml").read_text()
+    (run / "recipe.yaml").write_text(recipe.replace("kind: shapes", "kind: folder").replace(": val\n", ": vall\n"))
+    words = (run, "-o", run / "out", "--data", photos)
+    assert "no split 'vall', which data.val_split names. Did you mean 'val'?" in refused(predict(*words))
+    assert predict(*words, "--split", "val").exit_code == 0
+    assert masks(run / "out") == ["sub/b.png"]
+
+
 def test_without_images_and_folder_it_is_the_stage_of_the_run(asked: list[dict[str, Any]], run: Path) -> None:
     result = predict(run, "--data", "photos", "--set", "segmentation.mirror=true")
     assert result.stdout == f"predictions: {run / 'predictions'}\n", result.output

@@ -165,6 +165,14 @@ def test_tags_of_validation_are_not_learned_from(photos: Path) -> None:
     assert [finding.what for finding in check(photos, settings=settings).errors] == ["split 'val': no image has a tag"]
 
 
+@pytest.mark.parametrize("key", ["val_split", "score_split"])
+def test_a_misspelt_split_is_found(photos: Path, key: str) -> None:
+    settings = DataSettings.model_validate({"kind": "folder", "train_split": "train", key: "vall"})
+    (error,) = check(photos, settings=settings).errors
+    assert f"no split 'vall', which data.{key} names" in error.what
+    assert error.remedy == "Did you mean 'val'?"
+
+
 def test_missing_folder_is_one_finding(tmp_path: Path) -> None:
     report = check(tmp_path / "nowhere")
     assert [finding.what for finding in report.findings] == [f"there is no folder '{tmp_path / 'nowhere'}'."]

@@ -9,7 +9,7 @@ import pytest
 from ktse.config import DataSettings
 from ktse.data.coco import COCO14
 from ktse.data.folder import Folder
-from ktse.data.open import guess_settings, open_dataset
+from ktse.data.open import guess_settings, has_split, open_dataset
 from ktse.data.shapes import Shapes
 from ktse.data.voc import VOC12
 from ktse.errors import DataError
@@ -125,3 +125,22 @@ def test_layout_says_the_kind(photos: Path, tmp_path: Path) -> None:
     (coco / "annotations").mkdir(parents=True)
     (coco / "annotations" / "instances_train2014.json").touch()
     assert guess_settings(coco).kind == "coco14"
+
+
+def test_a_folder_may_lack_the_splits_of_the_defaults(photos: Path) -> None:
+    settings = DataSettings(kind="folder", train_split="train")
+    assert has_split(settings, photos, "val")
+    (photos / "val.csv").write_text("no header\n")
+    assert has_split(settings, photos, "val")  # opening it says what is wrong
+    (photos / "val.csv").unlink()
+    assert not has_split(settings, photos, "val")
+
+
+@pytest.mark.parametrize("key", ["val_split", "score_split"])
+def test_a_split_that_is_asked_for_is_not_replaced_by_another(photos: Path, key: str) -> None:
+    settings = DataSettings.model_validate({"kind": "folder", "train_split": "train", key: "vall"})
+    with pytest.raises(DataError, match=rf"no split 'vall', which data\.{key} names\. Did you mean 'val'\?"):
+        has_split(settings, photos, "vall")
+    (photos / "val.csv").unlink()
+    with pytest.raises(DataError, match=r"no split 'val', which data\.score_split names\. Known are: 'train'"):
+        has_split(settings.model_copy(update={"score_split": "val"}), photos, "val")

@@ -15,8 +15,8 @@ from ktse.config import Recipe, replace
 from ktse.data.folder import Folder
 from ktse.data.image_io import read_confidence, read_label_map
 from ktse.data.shapes import Shapes
-from ktse.errors import InputError, KtseWarning, WeightsError
-from ktse.pipeline import STAGES, run_recipe
+from ktse.errors import DataError, InputError, KtseWarning, WeightsError
+from ktse.pipeline import STAGES, open_splits, run_recipe
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +118,18 @@ def test_own_images_without_any_mask(tiny: Recipe, tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
     assert all(run.mask(id_).is_file() and run.prediction(id_).is_file() for id_ in Folder(tmp_path).ids)
     assert run.report.is_file()
+
+
+@pytest.mark.parametrize("key", ["val_split", "score_split"])
+def test_a_misspelt_split_is_not_replaced_by_the_training_images(tiny: Recipe, tmp_path: Path, key: str) -> None:
+    (tmp_path / "images").mkdir()
+    for split in ("train", "val"):
+        (tmp_path / "images" / f"{split}.png").touch()
+        (tmp_path / f"{split}.csv").write_text(f"image,tags\n{split}.png,cat\n")
+    recipe = replace(tiny, data={"kind": "folder"})
+    assert open_splits(recipe, tmp_path).val.ids == ("val",)
+    with pytest.raises(DataError, match=rf"no split 'vall', which data\.{key} names\. Did you mean 'val'\?"):
+        open_splits(replace(recipe, data={key: "vall"}), tmp_path)
 
 
 def test_a_trunk_that_learned_from_other_colours_is_warned_of(tiny: Recipe, tmp_path: Path) -> None:

@@ -121,8 +121,9 @@ def _data_set(settings: DataSettings, data: Path | None, split: str | None) -> D
     """Open the split whose images are predicted: the one that is asked for, else that of the stage of prediction."""
     from ktse.data.open import has_split, open_dataset
 
-    usual = settings.val_split if has_split(settings, data, settings.val_split) else settings.train_split
-    return open_dataset(settings, data, split or usual)
+    if split is None:
+        split = settings.val_split if has_split(settings, data, settings.val_split) else settings.train_split
+    return open_dataset(settings, data, split)
 
 
 def _check_settings(changes: list[str]) -> None:

@@ -10,8 +10,8 @@ from ktse.data.check_tags import check_batches, check_classes, check_tags
 from ktse.data.dataset import Dataset
 from ktse.data.faults import message_of
 from ktse.data.findings import CheckReport, Finding, errors_first
-from ktse.data.open import guess_settings, open_dataset
-from ktse.data.tag_sources import list_splits, tag_files
+from ktse.data.open import guess_settings, has_split, open_dataset
+from ktse.data.tag_sources import list_splits
 from ktse.errors import DataError
 
 
@@ -67,13 +67,13 @@ def _open_splits(path: Path, settings: DataSettings) -> tuple[list[Dataset], lis
     splits = [settings.train_split, settings.val_split]
     if settings.kind == "folder":  # validation is up to the user there
         listed = list_splits(path)
-        splits = [split for split in splits if split in {settings.train_split, *listed} or tag_files(path, split)]
-        splits += [split for split in listed if split not in splits]
+        splits = list(dict.fromkeys([*splits, settings.score_split, *listed]))
     datasets: list[Dataset] = []
     failed: dict[tuple[str, str], list[str]] = {}
     for split in splits:
         try:
-            datasets.append(open_dataset(settings, path, split))
+            if split == settings.train_split or has_split(settings, path, split):
+                datasets.append(open_dataset(settings, path, split))
         except DataError as error:
             failed.setdefault((message_of(error), error.remedy), []).append(f"split '{split}'")
     return datasets, [Finding("error", what, tuple(where), remedy) for (what, remedy), where in failed.items()]

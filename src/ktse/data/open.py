@@ -10,11 +10,11 @@ import numpy as np
 from ktse.config import DataSettings
 from ktse.data.coco import COCO14
 from ktse.data.dataset import Dataset
-from ktse.data.folder import Folder, list_splits
+from ktse.data.folder import Folder, list_splits, tag_files
 from ktse.data.shapes import Shapes
 from ktse.data.voc import VOC12
 from ktse.data.voc_splits import TRAINAUG, has_trainaug
-from ktse.errors import DataError
+from ktse.errors import DataError, near_matches
 
 _SUBSET_KEY: Final = 0  # constant, so that every run of every recipe looks at the same images
 
@@ -48,13 +48,29 @@ def open_dataset(settings: DataSettings, path: Path | None, split: str) -> Datas
 
 
 def has_split(settings: DataSettings, path: Path | None, split: str) -> bool:
-    """Return whether a data set has a split; a folder may lack any but the training split, the others have all.
+    """Return whether a data set has a split, in whose place that of training can stand.
+
+    A folder may lack the splits that nobody has asked for: those that settings name by default. Data sets of other
+    kinds have all of theirs, or say what is missing when they are opened.
+
+    Raises:
+        DataError: A folder lacks a split that the settings name otherwise than by default: most likely a slip.
 
     Example:
         >>> has_split(DataSettings(kind="shapes"), None, "val")
         True
     """
-    return settings.kind != "folder" or path is None or split in list_splits(path)
+    if settings.kind != "folder" or path is None or not path.is_dir():
+        return True
+    known = list_splits(path)
+    if split in known or tag_files(path, split):  # a file with a fault in it is still the split
+        return True
+    asking = [key for key in ("score_split", "val_split") if getattr(settings, key) == split]
+    if all(DataSettings.model_fields[key].default == split for key in asking):
+        return False
+    raise DataError(
+        f"'{path}' has no split '{split}', which data.{asking[0]} names.", remedy=near_matches(split, known)
+    )
 
 
 def guess_settings(path: Path) -> DataSettings:
