@@ -21,6 +21,9 @@ if TYPE_CHECKING:  # types.py is imported by the command line, which must not wa
 IGNORE_INDEX = 255
 """The label of a pixel that no loss and no score counts (VOC's convention)."""
 
+PREDICTIONS_FILE = "predictions.json"
+"""File beside predicted label maps that says which model and settings made them, and what their labels mean."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:

@@ -1,5 +1,7 @@
 """Scores read from disk against scores computed in one piece from the same arrays."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -170,6 +172,49 @@ def test_wrong_cams_are_named(tmp_path, in_memory, make_masks, cams, message):
     with pytest.raises(DataError, match=message) as caught:
         score_seeds(dataset, run, RECIPE)
     assert str(path) in str(caught.value)
+
+
+def test_a_mask_of_another_size_than_its_image_is_named_and_not_the_cams(tmp_path, in_memory, make_masks, monkeypatch):
+    dataset, run = in_memory(make_masks()), RunDirectory(tmp_path)
+    write_random_cams(run, dataset)
+    image = np.zeros((8, 9, 3), np.uint8)
+    monkeypatch.setattr(dataset, "image", lambda index: image)
+    dataset._masks[1] = np.zeros((6, 6), np.uint8)
+    with pytest.raises(DataError, match=r"true mask of image 'part/001' is \(6, 6\), the image \(8, 9\)") as caught:
+        score_seeds(dataset, run, RECIPE)
+    assert "localize" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["dog", "cat", "cow"], "label 1 is 'dog' there and 'cat' in the data set, of 3 and 3 classes"),
+        (["cat", "dog"], "label 3 is no class there and 'cow' in the data set, of 2 and 3 classes"),
+        (["cat", "dog", "cow", "hen"], "label 4 is 'hen' there and no class in the data set, of 4 and 3 classes"),
+    ],
+    ids=["order", "fewer", "more"],
+)
+def test_predictions_of_other_classes_are_refused(tmp_path, in_memory, make_masks, names, message):
+    dataset = in_memory(make_masks())
+    write_predictions(tmp_path, dataset)
+    (tmp_path / "predictions.json").write_text(json.dumps({"key": "x", "labels": ["background", *names]}))
+    with pytest.raises(DataError, match=message) as caught:
+        evaluate(dataset, tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert "memory" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content", ['{"labels": ["background", "cat", "dog", "cow"]}', "[1]", '{"labels": 3}', "{"],
+    ids=["same", "list", "number", "cut"],
+)  # fmt: skip
+def test_predictions_of_the_same_classes_and_foreign_files_beside_label_maps_are_taken(
+    tmp_path, in_memory, make_masks, content
+):
+    dataset = in_memory(make_masks())
+    write_predictions(tmp_path, dataset)
+    (tmp_path / "predictions.json").write_text(content)
+    assert evaluate(dataset, tmp_path).protocol.images == 4
 
 
 @pytest.mark.parametrize("world_size", [2, 3, 5])

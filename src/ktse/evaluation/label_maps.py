@@ -5,12 +5,15 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 
+from ktse.artifacts import read_json
 from ktse.data.dataset import Dataset
 from ktse.data.released_masks import calling, unpack_masks
 from ktse.engine.progress import progress
 from ktse.errors import DataError
+from ktse.types import PREDICTIONS_FILE
 
 NAMED = 3
 """Images without a label map that an error names; the others are counted."""
@@ -42,6 +45,31 @@ def as_folder(label_maps: Path, ids: Collection[str]) -> Iterator[Path]:
             unpack_masks(label_maps, folder, ids=ids, progress=lambda *_: report())
         with calling(folder, str(label_maps)):
             yield folder
+
+
+def refuse_other_classes(dataset: Dataset, folder: Path) -> None:
+    """Refuse label maps that say of themselves that their labels mean other classes than those of the data set.
+
+    Predictions say so in a file beside them; label maps without one are taken as they are.
+
+    Raises:
+        DataError: The classes differ in names or order; the first label that does is named.
+    """
+    try:
+        facts = read_json(folder / PREDICTIONS_FILE)
+    except DataError:  # there is none, or others have written something of this name
+        return
+    labels = facts.get("labels") if isinstance(facts, dict) else None
+    if not isinstance(labels, list) or list(map(str, labels[1:])) == list(dataset.classes.names):
+        return
+    names, ours = ([f"'{name}'" for name in words] for words in (labels[1:], dataset.classes.names))
+    pairs = enumerate(zip_longest(names, ours, fillvalue="no class"), 1)
+    label, (theirs, own) = next((label, pair) for label, pair in pairs if pair[0] != pair[1])
+    raise DataError(
+        f"the label maps in '{folder}' are of other classes than {dataset.name} (see {PREDICTIONS_FILE}): "
+        f"label {label} is {theirs} there and {own} in the data set, of {len(names)} and {len(ours)} classes.",
+        remedy="Score them on data with their classes, or list the classes in their order in the data's classes.txt.",
+    )
 
 
 def refuse_gaps(dataset: Dataset, folder: Path, *, stage: str) -> None:

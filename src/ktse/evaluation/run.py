@@ -15,7 +15,7 @@ from ktse.data.dataset import Dataset
 from ktse.data.image_io import read_label_map
 from ktse.errors import DataError
 from ktse.evaluation.counting import LabelMap, count, largest_for, reading_label_map
-from ktse.evaluation.label_maps import as_folder, refuse_gaps
+from ktse.evaluation.label_maps import as_folder, refuse_gaps, refuse_other_classes
 from ktse.evaluation.protocol import protocol_of
 from ktse.evaluation.score import Score
 from ktse.metrics.confusion import confusion_matrix, mean_iou
@@ -36,8 +36,8 @@ def evaluate(dataset: Dataset, predictions: Path, *, stage: str = "predictions",
         recipe: The recipe that made them, for the protocol; None if it is not known, which the protocol then says.
 
     Raises:
-        DataError: The data set has no masks; label maps are missing, of another size, or hold an unknown label; the
-            archive is damaged, hostile or holds anything else.
+        DataError: The data set has no masks; label maps are missing, of another size, or hold an unknown label, or
+            their classes are not those of the data set; the archive is damaged, hostile or holds anything else.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -50,6 +50,7 @@ def evaluate(dataset: Dataset, predictions: Path, *, stage: str = "predictions",
         ...     evaluate(data, Path(folder)).miou
         100.0
     """
+    refuse_other_classes(dataset, predictions)
     with as_folder(predictions, dataset.ids) as folder:
         score = score_label_maps(dataset, folder, stage=stage, recipe=recipe)
     if recipe is not None:
@@ -105,6 +106,8 @@ def score_seeds(
     def matrices_of(id_: str, truth: LabelMap) -> NDArray[np.int64]:
         path = run.cams(id_)
         cams = read_cams(path)
+        if cams.size != truth.shape:
+            _refuse_mask_of_another_size(dataset, id_, truth)  # else it is the CAMs that are
         try:
             if cams.size != truth.shape:
                 raise DataError(f"made for an image of {cams.size}, the true mask is {truth.shape}.")
@@ -129,6 +132,15 @@ def score_seeds(
         )
 
     return score(best, threshold_source="masks"), score(len(thresholds) - 1, threshold_source="fixed")
+
+
+def _refuse_mask_of_another_size(dataset: Dataset, id_: str, truth: LabelMap) -> None:
+    height, width = dataset.image(dataset.ids.index(id_)).shape[:2]
+    if truth.shape != (height, width):
+        raise DataError(
+            f"the true mask of image '{id_}' is {truth.shape}, the image {(height, width)} (height, width).",
+            remedy="Mend the mask or take it away; `ktse data check` finds all of them.",
+        )
 
 
 def sweep_thresholds(first: float, last: float, step: float) -> list[float]:

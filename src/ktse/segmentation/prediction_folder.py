@@ -16,9 +16,7 @@ from ktse.data.image_ids import path_below
 from ktse.errors import InputError
 from ktse.segmentation.inference_settings import INFERENCE_SETTINGS
 from ktse.segmentation.segmenter import Segmenter
-
-STATE_FILE = "predictions.json"
-"""Says which model and settings the predictions of a folder were made with, and what their labels mean."""
+from ktse.types import PREDICTIONS_FILE
 
 
 class PredictionFolder:
@@ -79,13 +77,13 @@ class PredictionFolder:
         state, key = _state_of(segmenter), self._key()
         if key not in (None, state["key"]) and (not overwrite or set(self.root.rglob("*.png")) - set(ours)):
             raise InputError(
-                f"'{self.root}' holds predictions of another model or with other settings (see {STATE_FILE}).",
+                f"'{self.root}' holds predictions of another model or with other settings (see {PREDICTIONS_FILE}).",
                 remedy=f"Give another folder, or {'empty this one' if overwrite else '--overwrite'}.",
             )
         if overwrite:
             for path in (*ours, *map(self.probabilities, images.ids)):
                 path.unlink(missing_ok=True)
-        write_json(self.root / STATE_FILE, state)
+        write_json(self.root / PREDICTIONS_FILE, state)
 
     def _spare_foreign_files(self, ours: list[Path], images: tuple[Path, ...]) -> None:
         """Refuse to replace the images themselves, or files in a folder that has had no predictions."""
@@ -94,13 +92,13 @@ class PredictionFolder:
             raise InputError(f"a prediction would replace the image '{image}'.", remedy="Give another folder: -o OUT.")
         if self._key() is None and (foreign := next((path for path in ours if path.exists()), None)):
             raise InputError(
-                f"'{foreign}' is there and was not made by a prediction (no {STATE_FILE}).",
+                f"'{foreign}' is there and was not made by a prediction (no {PREDICTIONS_FILE}).",
                 remedy="Give another folder: -o OUT.",
             )
 
     def _key(self) -> str | None:
         """Return the key of the predictions that are here, None when there are none."""
-        path = self.root / STATE_FILE
+        path = self.root / PREDICTIONS_FILE
         if not path.is_file():
             return None
         state = read_json(path)
