@@ -17,10 +17,10 @@ from ktse.engine.memory import memory_of_machine
 from ktse.engine.seeding import private_torch_seed
 from ktse.errors import KtseError
 from ktse.localization.cost import localization_costs
-from ktse.pipeline import Splits, open_splits
 from ktse.recipes.components import weights_with
 from ktse.refinement.cost import refinement_costs
 from ktse.segmentation.cost import segmentation_costs
+from ktse.splits import Splits, open_splits
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

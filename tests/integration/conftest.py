@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ktse.artifacts import RunDirectory
 from ktse.config import Recipe, replace
+from ktse.pipeline import run_recipe
 from ktse.recipes import load_recipe
 
 TINY = replace(
@@ -36,6 +39,20 @@ def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
     path.write_text(yaml.safe_dump(TINY.model_dump(mode="json")))
     return path
+
+
+@pytest.fixture(scope="session")
+def finished(tiny: Recipe, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    run = RunDirectory(tmp_path_factory.mktemp("runs") / "tiny")
+    run_recipe(replace(tiny, evaluation={"baseline": True, "fully_supervised": True}), data=None, out=run.root)
+    return run
+
+
+@pytest.fixture
+def copied(finished: RunDirectory, tmp_path: Path) -> RunDirectory:
+    """A finished run that a test may spoil."""
+    shutil.copytree(finished.root, tmp_path / "copied")
+    return RunDirectory(tmp_path / "copied")
 
 
 def start(*arguments: str | Path, torchrun: int = 0) -> subprocess.Popen[str]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,22 +13,13 @@ from ktse.config import Recipe, replace
 from ktse.data.folder import Folder
 from ktse.data.image_io import read_confidence, read_label_map
 from ktse.data.shapes import Shapes
-from ktse.errors import DataError, InputError, KtseWarning, WeightsError
+from ktse.errors import DataError, InputError
 from ktse.pipeline import STAGES, open_splits, run_recipe
 
 
-@pytest.fixture(scope="module")
-def run(tiny: Recipe, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
-    run = RunDirectory(tmp_path_factory.mktemp("runs") / "tiny")
-    run_recipe(replace(tiny, evaluation={"baseline": True, "fully_supervised": True}), data=None, out=run.root)
-    return run
-
-
 @pytest.fixture
-def copied(run: RunDirectory, tmp_path: Path) -> RunDirectory:
-    """A finished run that a test may spoil."""
-    shutil.copytree(run.root, tmp_path / "copied")
-    return RunDirectory(tmp_path / "copied")
+def run(finished: RunDirectory) -> RunDirectory:
+    return finished
 
 
 def test_every_image_has_its_files_of_its_size(run: RunDirectory) -> None:
@@ -130,78 +119,6 @@ def test_a_misspelt_split_is_not_replaced_by_the_training_images(tiny: Recipe, t
     assert open_splits(recipe, tmp_path).val.ids == ("val",)
     with pytest.raises(DataError, match=rf"no split 'vall', which data\.{key} names\. Did you mean 'val'\?"):
         open_splits(replace(recipe, data={key: "vall"}), tmp_path)
-
-
-def test_a_trunk_that_learned_from_other_colours_is_warned_of(tiny: Recipe, tmp_path: Path) -> None:
-    other = replace(tiny, localization={"trunk": "tf_efficientnet_lite0", "trunk_weights": "lite0.safetensors"})
-    with (
-        pytest.warns(KtseWarning, match=r"localization\.trunk .* mean 0\.5,0\.5,0\.5 .* Set data\.mean and data\.std"),
-        pytest.raises(WeightsError, match="no trained localizer"),
-    ):
-        run_recipe(other, data=None, out=tmp_path / "run", stages=["cams"])
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [{"localization": {"scales": (0.5,)}}, {"runtime": {"random_seed": 1}}, {"data": {"mean": (0.5, 0.5, 0.5)}}],
-    ids=["views", "random seed", "colours"],
-)
-def test_what_other_settings_have_made_gets_no_score_with_a_false_protocol(
-    copied: RunDirectory, tiny: Recipe, changes: dict[str, Any]
-) -> None:
-    before = {path: path.read_bytes() for path in (copied.scores, copied.recipe)}
-    with pytest.raises(InputError, match=r"cams, masks, predictions in .* other settings"):
-        run_recipe(replace(tiny, **changes), data=None, out=copied.root, stages=["scores"])
-    assert {path: path.read_bytes() for path in before} == before
-
-
-def test_stale_stages_are_left_out_of_the_scores_and_named(copied: RunDirectory, tiny: Recipe) -> None:
-    alone = replace(tiny, evaluation={"baseline": False, "fully_supervised": False})
-    changed = replace(alone, refinement={"background_score": 0.47})
-    with pytest.warns(KtseWarning, match="^masks, predictions in .* not scored"):
-        scores = run_recipe(changed, data=None, out=copied.root, stages=["scores"])
-    assert {score.stage for score in scores} == {"seeds"}
-    run_recipe(changed, data=None, out=copied.root, stages=["masks"])
-    with pytest.warns(KtseWarning, match="^predictions in .* not scored"):
-        scores = run_recipe(changed, data=None, out=copied.root, stages=["scores"])
-    assert {score.stage for score in scores} == {"seeds", "masks"}
-    assert [score.protocol.threshold for score in scores if score.stage == "masks"] == [0.47]
-
-
-def test_a_single_stage_says_that_it_starts_from_something_stale(copied: RunDirectory, tiny: Recipe) -> None:
-    run_recipe(replace(tiny, refinement={"background_score": 0.47}), data=None, out=copied.root, stages=["masks"])
-    with pytest.warns(KtseWarning, match="^predictions will be made from segmenter in .*, made with other settings"):
-        changed = replace(tiny, refinement={"background_score": 0.47}, evaluation={"baseline": False})
-        run_recipe(changed, data=None, out=copied.root, stages=["predictions"])
-
-
-def test_a_setting_that_does_not_fit_costs_neither_maps_nor_recipe(copied: RunDirectory, tiny: Recipe) -> None:
-    maps, recipe = sorted(copied.cams("a").parent.rglob("*.npz")), copied.recipe.read_bytes()
-    with pytest.warns(KtseWarning, match="^cams will be made from"), pytest.raises(WeightsError):
-        wider = replace(tiny, localization={"head_width": tiny.localization.head_width * 2, "scales": (0.7,)})
-        run_recipe(wider, data=None, out=copied.root, stages=["cams"])
-    assert maps
-    assert sorted(copied.cams("a").parent.rglob("*.npz")) == maps
-    assert copied.recipe.read_bytes() == recipe
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"segmentation": {"trunk": "no_such_net", "trunk_weights": None}}, "no trunk 'no_such_net'"),
-        ({"segmentation": {"trunk_weights": "lost.safetensors"}}, r"lost\.safetensors"),
-        ({"refinement": {"steps": ("irn",), "irn": {"trunk": "no_such_net", "trunk_weights": None}}}, "no_such_net"),
-        ({"localization": {"output_stride": 16}}, "output stride"),
-    ],
-    ids=["segmenter", "its weights", "IRN", "localizer"],
-)
-def test_networks_that_cannot_be_built_are_refused_before_any_work(
-    tiny: Recipe, tmp_path: Path, changes: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(InputError, match=message):
-        run_recipe(replace(tiny, **changes), data=None, out=tmp_path / "run")
-    assert not (tmp_path / "run" / "localizer").exists()
-    assert not (tmp_path / "run" / "recipe.yaml").exists()
 
 
 def test_looking_at_a_run_from_another_side_does_not_change_it(copied: RunDirectory, tiny: Recipe) -> None:

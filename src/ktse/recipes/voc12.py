@@ -70,7 +70,12 @@ def _dialects() -> list[Recipe]:
     paper = replace(FULL, name="voc12/paper", localization=PAPER)
     return [
         FULL,
-        _described(published, "Published code to the letter; IRN starts from the maps of the seeds (docs/differences.md, 22).", reach="predictions", table="table3"),
+        _described(
+            published,
+            "Published code to the letter; IRN starts from the maps of the seeds (docs/differences.md, 22).",
+            reach="predictions",
+            table="table3",
+        ),
         _described(paper, "The paper's formulas to the letter.", reach="predictions", table="table3"),
     ]
 
