@@ -78,7 +78,7 @@ def test_of_a_path_of_many_parts_the_last_ends_are_looked_for() -> None:
 
 
 def test_a_path_that_no_file_can_have_has_no_ends() -> None:
-    (row,) = label_studio_tags([task("a/" * 100_000 + "a.jpg", annotation())])
+    (row,) = label_studio_tags([task("a/" * 3_000 + "a.jpg", annotation())])
     assert row.elsewhere == ()
 
 
