@@ -35,7 +35,10 @@ class RuntimeSettings(Section):
         0, "processes that read images, per process that trains", f"{OURS}: 0 reads in the training process", ge=0
     )
     inference_batch: int = setting(
-        1, "images of one size that are seen together at inference", f"{OURS}: speed against memory", ge=1
+        1,
+        "images of one size that are seen together at inference, as long as they have 4 million pixels or fewer",
+        f"{OURS}: speed against memory",
+        ge=1,
     )
     checkpoint_interval: float = setting(
         60.0, "seconds between checkpoints within an epoch; 0 for every step", OURS, unit="s", ge=0

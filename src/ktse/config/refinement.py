@@ -24,7 +24,12 @@ class RefinementSettings(Section):
     par_dilations: tuple[PositiveInt, ...] = setting(
         (1, 2, 4, 8, 12, 24), "neighbour distances of PAR", CODE, unit="px", min_length=1
     )
-    par_batch: int = setting(8, "images of one size that PAR refines together", f"{OURS}: speed against memory", ge=1)
+    par_batch: int = setting(
+        8,
+        "images of one size that PAR refines together, as long as they have 4 million pixels or fewer",
+        f"{OURS}: speed against memory",
+        ge=1,
+    )
     crf: CrfSettings = CrfSettings()
     irn: IrnSettings = IrnSettings()
     confident_share: float = setting(
