@@ -30,7 +30,7 @@ def read_yaml(text: str) -> Any:
         {'scales': [0.5, 1.0], 'mirror': True}
     """
     try:
-        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 # made from the safe loader
+        return _PlainLoader(text).get_single_data()
     except yaml.YAMLError:
         raise
     except Exception as error:  # the constructors raise whatever a value leads them to: `2001-99-99`, `!!bool maybe`
