@@ -210,7 +210,7 @@ def _score_run(
 ) -> dict[str, Score]:
     """Score the finished stages of one run directory on whatever masks there are."""
     scores: dict[str, Score] = {}
-    finished = current_stages(recipe, run, splits, labels)
+    finished = decided(lambda: current_stages(recipe, run, splits, labels), fabric)  # all score the same stages
     if splits.scored.has_masks:
         if "cams" in finished:
             scores["seeds, best"], scores["seeds, fixed"] = score_seeds(splits.scored, run, recipe, fabric=fabric)
