@@ -4,7 +4,9 @@
 
 Photographs are cut to 500 x 375 px and get CAMs of three drawn blobs; IRNet is the published ResNet-50 with random
 weights, which cost what trained ones do. Every step runs in processes of one thread, first one of them, then two, on as
-many images each: with two idle cores the throughput should double. Extrapolated to the 10,582 images of VOC trainaug.
+many images each: with two idle cores the throughput should double. A bare loop of Python stands beside the steps: where
+it does not double either, the cores were not idle. Rounds are interleaved, so that every step sees the same neighbours.
+Extrapolated to the 10,582 images of VOC trainaug.
 """
 
 from __future__ import annotations
@@ -37,8 +39,11 @@ from ktse.refinement.unrefined import Unrefined
 from ktse.types import CamSet
 
 HEIGHT, WIDTH, VOC_IMAGES, SECONDS_PER_HOUR = 375, 500, 10_582, 3600
+CONTROL, LOOP = "control: a bare loop of Python", 2_000_000
 RESULT = Path(__file__).resolve().parents[1] / "results" / "refinement_cost.json"
 Step = Callable[[Unrefined], object]
+Speed = tuple[float, float]  # images a second of all processes, CPU seconds an image
+Round = tuple[Speed, Speed]  # of one process, of two
 
 
 def read_items(photos: Path, count: int) -> list[Unrefined]:
@@ -81,6 +86,7 @@ def steps() -> dict[str, Step]:
         "IRNet (ResNet-50, image and mirror)": edges,
         "random walk": lambda item: propagate(torch.from_numpy(item.cams.scores.astype(np.float32)), edge),
         "confidence": lambda item: confident_region(scores_of(item), settings.confident_share),
+        CONTROL: lambda item: sum(number * number for number in range(LOOP)),
     }
 
 
@@ -97,7 +103,7 @@ def work(name: str, photos: Path, count: int, barrier: Any) -> dict[str, float]:
         return {"begun": begun, "ended": time.time(), "cpu": time.process_time() - cpu}
 
 
-def run_together(name: str, photos: Path, count: int, processes: int) -> tuple[float, float]:
+def run_together(name: str, photos: Path, count: int, processes: int) -> Speed:
     """Return images a second of all processes together, and CPU seconds an image."""
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, ProcessPoolExecutor(processes, mp_context=context) as pool:
@@ -107,18 +113,20 @@ def run_together(name: str, photos: Path, count: int, processes: int) -> tuple[f
     return processes * count / wall, sum(one["cpu"] for one in done) / (processes * count)
 
 
-def measure(name: str, photos: Path, count: int, repeats: int) -> dict[str, Any]:
-    """Return the row of one step: medians over the repeats, one process and two in turn."""
-    rounds = [(run_together(name, photos, count, 1), run_together(name, photos, count, 2)) for _ in range(repeats)]
-    alone = median(one[1] for one, _ in rounds)
-    return {
+def row_of(name: str, rounds: list[Round]) -> dict[str, Any]:
+    """Return the row of one step: medians over the rounds, and the ratio of every round."""
+    alone, ratios = median(one[1] for one, _ in rounds), [two[0] / one[0] for one, two in rounds]
+    row = {
         "step": name,
         "CPU s an image": round(alone, 4),
         "images/s, 1 process": round(median(one[0] for one, _ in rounds), 2),
         "images/s, 2 processes": round(median(two[0] for _, two in rounds), 2),
-        "throughput, 2 : 1": round(median(two[0] / one[0] for one, two in rounds), 2),
-        f"core-hours for {VOC_IMAGES:,} images": round(alone * VOC_IMAGES / SECONDS_PER_HOUR, 2),
+        "throughput, 2 : 1": round(median(ratios), 2),
+        "of each round": [round(ratio, 2) for ratio in ratios],
     }
+    if name == CONTROL:
+        return row
+    return row | {f"core-hours for {VOC_IMAGES:,} images": round(alone * VOC_IMAGES / SECONDS_PER_HOUR, 2)}
 
 
 def main() -> None:
@@ -131,10 +139,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--result", type=Path, default=RESULT)
     options = parser.parse_args()
-    rows = []
-    for name in options.steps or names:
-        rows.append(measure(name, options.photos, options.count, options.repeats))
-        print(rows[-1], flush=True)
+    rounds: dict[str, list[Round]] = {name: [] for name in [*(options.steps or names[:-1]), CONTROL]}
+    for _ in range(options.repeats):
+        for name, done in rounds.items():
+            alone, together = (run_together(name, options.photos, options.count, number) for number in (1, 2))
+            done.append((alone, together))
+            print(row_of(name, done), flush=True)
+        rows = [row_of(name, done) for name, done in rounds.items()]
         write_json(options.result, {**provenance("refinement_cost"), "rows": rows})
 
 
