@@ -15,7 +15,7 @@ import argparse
 import multiprocessing
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -40,6 +40,8 @@ from ktse.types import CamSet
 
 HEIGHT, WIDTH, VOC_IMAGES, SECONDS_PER_HOUR = 375, 500, 10_582, 3600
 CONTROL, LOOP = "control: a bare loop of Python", 2_000_000
+PROCESSES = 2
+IN_PROCESS: dict[str, Any] = {}  # what a process of the pool keeps
 RESULT = Path(__file__).resolve().parents[1] / "results" / "refinement_cost.json"
 Step = Callable[[Unrefined], object]
 Speed = tuple[float, float]  # images a second of all processes, CPU seconds an image
@@ -90,25 +92,28 @@ def steps() -> dict[str, Step]:
     }
 
 
-def work(name: str, photos: Path, count: int, barrier: Any) -> dict[str, float]:
-    """Do one step for all images in a process of one thread; returns when it began, when it ended, and CPU seconds."""
+def prepare(photos: Path, count: int, together: Any) -> None:
+    """Read the images and build the steps in a process of one thread."""
     torch.set_num_threads(1)
-    items, step = read_items(photos, count), steps()[name]
+    IN_PROCESS.update(items=read_items(photos, count), steps=steps(), together=together)
+
+
+def work(name: str, processes: int) -> dict[str, float]:
+    """Do one step for all images of a process; returns when it began, when it ended, and CPU seconds."""
+    items, step = IN_PROCESS["items"], IN_PROCESS["steps"][name]
     with torch.inference_mode():
         step(items[0])  # what is built once is not counted
-        barrier.wait()
+        if processes > 1:
+            IN_PROCESS["together"].wait()
         begun, cpu = time.time(), time.process_time()
         for item in items:
             step(item)
         return {"begun": begun, "ended": time.time(), "cpu": time.process_time() - cpu}
 
 
-def run_together(name: str, photos: Path, count: int, processes: int) -> Speed:
+def run_together(pool: Executor, name: str, count: int, processes: int) -> Speed:
     """Return images a second of all processes together, and CPU seconds an image."""
-    context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager, ProcessPoolExecutor(processes, mp_context=context) as pool:
-        barrier = manager.Barrier(processes)
-        done = [job.result() for job in [pool.submit(work, name, photos, count, barrier) for _ in range(processes)]]
+    done = [job.result() for job in [pool.submit(work, name, processes) for _ in range(processes)]]
     wall = max(one["ended"] for one in done) - min(one["begun"] for one in done)
     return processes * count / wall, sum(one["cpu"] for one in done) / (processes * count)
 
@@ -140,13 +145,16 @@ def main() -> None:
     parser.add_argument("--result", type=Path, default=RESULT)
     options = parser.parse_args()
     rounds: dict[str, list[Round]] = {name: [] for name in [*(options.steps or names[:-1]), CONTROL]}
-    for _ in range(options.repeats):
-        for name, done in rounds.items():
-            alone, together = (run_together(name, options.photos, options.count, number) for number in (1, 2))
-            done.append((alone, together))
-            print(row_of(name, done), flush=True)
-        rows = [row_of(name, done) for name, done in rounds.items()]
-        write_json(options.result, {**provenance("refinement_cost"), "rows": rows})
+    context = multiprocessing.get_context("spawn")
+    given = (options.photos, options.count, context.Barrier(PROCESSES))
+    with ProcessPoolExecutor(PROCESSES, mp_context=context, initializer=prepare, initargs=given) as pool:
+        for _ in range(options.repeats):
+            for name, done in rounds.items():
+                alone, together = (run_together(pool, name, options.count, number) for number in (1, PROCESSES))
+                done.append((alone, together))
+                print(row_of(name, done), flush=True)
+    rows = [row_of(name, done) for name, done in rounds.items()]
+    write_json(options.result, {**provenance("refinement_cost"), "rows": rows})
 
 
 if __name__ == "__main__":
