@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from ktse.config import Recipe
@@ -28,13 +29,23 @@ class Splits:
 def open_splits(recipe: Recipe, data: Path | None) -> Splits:
     """Open the splits that a recipe names; a folder without its own validation split predicts its training images.
 
+    Images to learn from are reduced to `data.longest_side`, those to predict are as they are, and so are their masks:
+    the segmenter knows how large it may see them.
+
     Raises:
         DataError: A data set is missing or not as it has to be.
     """
     settings = recipe.data
-    train = open_dataset(settings, data, settings.train_split)
-    opened = {settings.train_split: train}
-    for split in (settings.score_split, settings.val_split):
-        if split not in opened and has_split(settings, data, split):
-            opened[split] = open_dataset(settings, data, split)
-    return Splits(train, opened.get(settings.score_split, train), opened.get(settings.val_split, train))
+
+    @cache
+    def opened(split: str, longest_side: int | None) -> Dataset:
+        return open_dataset(settings.model_copy(update={"longest_side": longest_side}), data, split)
+
+    def or_train(split: str) -> str:
+        return split if split == settings.train_split or has_split(settings, data, split) else settings.train_split
+
+    return Splits(
+        train=opened(settings.train_split, settings.longest_side),
+        scored=opened(or_train(settings.score_split), settings.longest_side),
+        val=opened(or_train(settings.val_split), None),
+    )

@@ -216,6 +216,16 @@ def test_a_misspelt_split_of_the_run_is_not_replaced_by_the_training_images(run:
     assert masks(run / "out") == ["sub/b.png"]
 
 
+def test_masks_of_a_split_have_the_size_of_its_images_however_they_are_seen(run: Path, photos: Path) -> None:
+    Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(photos / "a.png")
+    (photos / "train.csv").write_text("image,tags\na.png,cat\n")
+    recipe = (run / "recipe.yaml").read_text()
+    reduced = recipe.replace("kind: shapes", "kind: folder").replace("longest_side: null", "longest_side: 32")
+    (run / "recipe.yaml").write_text(reduced)
+    assert predict(run, "-o", run / "out", "--data", photos, "--split", "train").exit_code == 0
+    assert read_label_map(run / "out" / "a.png").shape == (48, 64)
+
+
 def test_without_images_and_folder_it_is_the_stage_of_the_run(asked: list[dict[str, Any]], run: Path) -> None:
     result = predict(run, "--data", "photos", "--set", "segmentation.mirror=true")
     assert result.stdout == f"predictions: {run / 'predictions'}\n", result.output

@@ -229,3 +229,13 @@ def test_coco_says_how_its_images_are_stored(tmp_path: Path) -> None:
         Image.fromarray(textured(0)).save(tmp_path / f"{split}2014" / "one.jpg", exif=exif)
     notes = {finding.what: finding.where for finding in check(tmp_path).findings}
     assert notes["images turned by EXIF"] == ("train: one", "val: one")
+
+
+def test_files_are_looked_at_as_they_are_although_they_are_reduced_for_a_run(photos: Path) -> None:
+    large = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    Image.fromarray(large).save(photos / "images" / "5.png")
+    write_label_map(photos / "masks" / "5.png", np.full((96, 128), 1))
+    report = check(photos, settings=DataSettings(kind="folder", train_split="train", longest_side=32))
+    assert [finding.where for finding in report.findings] == [
+        ("train: 5: mask is (96, 128), image is (48, 64) (height, width)",)
+    ]

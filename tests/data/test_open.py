@@ -4,7 +4,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from ktse.config import DataSettings
 from ktse.data.coco import COCO14
@@ -144,3 +146,12 @@ def test_a_split_that_is_asked_for_is_not_replaced_by_another(photos: Path, key:
     (photos / "val.csv").unlink()
     with pytest.raises(DataError, match=r"no split 'val', which data\.score_split names\. Known are: 'train'"):
         has_split(settings.model_copy(update={"score_split": "val"}), photos, "val")
+
+
+def test_large_images_are_reduced_in_every_split(photos: Path, save_image: Callable[..., Path]) -> None:
+    settings = DataSettings(kind="folder", train_split="train", longest_side=32, max_images=3)
+    Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(photos / "images" / "00.png")
+    train, val = (open_dataset(settings, photos, split) for split in ("train", "val"))
+    assert (len(train), len(val)) == (3, 20)
+    assert val.image(0).shape == (24, 32, 3)
+    assert val.image(1).shape == open_dataset(DataSettings(kind="folder"), photos, "val").image(1).shape

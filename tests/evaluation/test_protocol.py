@@ -47,6 +47,10 @@ def test_words_of_a_prediction_and_of_ir_labels():
     assert prediction.in_words() == (
         "x y, 1 images; mean of 2 networks; images resized to 512 x 512; scale 1; views merged by max; with CRF"
     )
+    reduced = Protocol(dataset="x", split="y", images=1, longest_side=384, networks=1)
+    assert reduced.in_words() == "x y, 1 images; images reduced to at most 384 px"
+    of_cams = Protocol(dataset="x", split="y", images=1, longest_side=384)
+    assert of_cams.in_words() == "x y, 1 images; images and masks reduced to at most 384 px"
     labels = Protocol(
         dataset="x", split="y", images=1, threshold=0.3, threshold_source="fixed", background_threshold=0.1,
         labelled_only=True,
@@ -111,6 +115,11 @@ OWN = {
         "steps",
         replace(RECIPE, refinement={"steps": ("crf",)}),
         OF_CAMS | FIXED | {"refinement": ("crf",), "crf": True, "threshold": 0.4},
+    ),
+    "reduced images": (
+        "masks",
+        replace(RECIPE, data={"longest_side": 384}),
+        OF_CAMS | FIXED | {"refinement": ("par",), "threshold": 0.4, "longest_side": 384},
     ),
     "predictions of two": (
         "predictions",

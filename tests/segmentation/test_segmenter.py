@@ -70,15 +70,20 @@ def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
 
 def slow_scores(image: np.ndarray, recipe: Recipe) -> Tensor:
     """One view after the other, their probabilities averaged."""
+    views = enlarged_views(image, recipe, (image.shape[0], image.shape[1]))
+    return torch.cat([view.softmax(1) for view in views]).mean(0).detach()
+
+
+def enlarged_views(image: np.ndarray, recipe: Recipe, size: tuple[int, int]) -> list[Tensor]:
+    """Return the scores of each view and its mirror, turned back, at a size."""
     height, width = image.shape[:2]
     views = []
     for scale in recipe.segmentation.scales:
         view = resized(normalized(image, recipe), (round(height * scale), round(width * scale)))
-        for turned in (False, True):
-            output = Painter()(torch.flip(view, [3]) if turned else view).pre_logits
-            scores = resized(output, (height, width)).softmax(1)
-            views.append(torch.flip(scores, [3]) if turned else scores)
-    return torch.cat(views).mean(0).detach()
+        views.append(resized(Painter()(view).pre_logits, size))
+        mirrored = Painter()(torch.flip(view, [3])).pre_logits
+        views.append(resized(torch.flip(mirrored, [3]), size))
+    return views
 
 
 def slow_published(image: np.ndarray, recipe: Recipe) -> Tensor:
@@ -122,6 +127,17 @@ def test_plain_recipe_has_one_view() -> None:
     plain = replace(RECIPE, segmentation=PLAIN | {"mirror": False})
     expected = resized(Painter()(normalized(image, plain)).pre_logits, (16, 24)).softmax(1)
     torch.testing.assert_close(segmenter(plain).scores(image[None]), expected.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_large_image_is_seen_reduced_and_its_scores_are_enlarged() -> None:
+    image, tiled = noise(42, 68, 3), {"tile_size": 64, "tile_overlap": 16}
+    both = segmenter(replace(RECIPE, data={"longest_side": 34}, segmentation=tiled))
+    reduced = np.asarray(Image.fromarray(image).resize((34, 21), Image.Resampling.BICUBIC))
+    views = [view.softmax(1) for view in enlarged_views(reduced, RECIPE, (42, 68))]
+    expected = torch.cat(views).mean(0).detach()
+    torch.testing.assert_close(both.scores(image[None])[0], expected, rtol=1e-4, atol=1e-5)
+    assert len(list(both.pieces(image[None]))) == 2
+    torch.testing.assert_close(both.scores(reduced[None]), segmenter().scores(reduced[None]), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("changes", [{}, {"inference_size": 32}], ids=["own size", "square"])

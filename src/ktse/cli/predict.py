@@ -118,12 +118,15 @@ def _load(model: Path) -> Segmenter:
 
 
 def _data_set(settings: DataSettings, data: Path | None, split: str | None) -> Dataset:
-    """Open the split whose images are predicted: the one that is asked for, else that of the stage of prediction."""
+    """Open the split whose images are predicted: the one that is asked for, else that of the stage of prediction.
+
+    Its images keep their size, and so do their predictions: the segmenter knows how large it may see them.
+    """
     from ktse.data.open import has_split, open_dataset
 
     if split is None:
         split = settings.val_split if has_split(settings, data, settings.val_split) else settings.train_split
-    return open_dataset(settings, data, split)
+    return open_dataset(settings.model_copy(update={"longest_side": None}), data, split)
 
 
 def _check_settings(changes: list[str]) -> None:

@@ -35,6 +35,14 @@ class DataSettings(Section):
         unit="pixels",
         ge=1,
     )
+    longest_side: int | None = setting(
+        None,
+        "images with a longer side are reduced to it where networks see them and pseudo masks are made, predictions "
+        "are enlarged again; null keeps their size",
+        f"{OURS}: the photographs of a camera would be seen at many times the scale of training",
+        unit="px",
+        ge=32,
+    )
     sbd: str | None = setting(
         None,
         "folder of SBD, whose lists and masks complete VOC's; null looks for it in and beside the VOC folder",

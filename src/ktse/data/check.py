@@ -44,7 +44,8 @@ def check(
         name, datasets, learned_from = source.name, [source], source.split
     else:
         settings = settings or (recipe.data if recipe else guess_settings(source))
-        datasets, findings = _open_splits(source, settings)
+        as_they_are = settings.model_copy(update={"longest_side": None})
+        datasets, findings = _open_splits(source, as_they_are)
         name, learned_from = str(source), settings.train_split
     findings += check_classes(datasets[0].classes) if datasets else []
     for dataset in datasets:

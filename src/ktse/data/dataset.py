@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktse.data.classes import Classes
+from ktse.data.longest_side import reduced_image, reduced_mask
 from ktse.errors import DataError
 from ktse.types import Sample
 
@@ -126,6 +127,10 @@ class Dataset(ABC):
         """
         return _Subset(self, indices)
 
+    def reduced(self, longest_side: int) -> Dataset:
+        """Return the same data set with images and masks reduced to a longest side, px; smaller ones stay."""
+        return _Reduced(self, longest_side)
+
 
 def _bytes_of(file: Path | None) -> int | None:
     """Return the size of a file; None where there is none, which is for those to report who read it."""
@@ -163,3 +168,19 @@ class _Subset(Dataset):
 
     def mask(self, index: int) -> NDArray[np.integer[Any]] | None:
         return self._whole.mask(self._indices[index])
+
+
+class _Reduced(_Subset):
+    """All images of another data set, reduced to a longest side."""
+
+    def __init__(self, whole: Dataset, longest_side: int) -> None:
+        super().__init__(whole, range(len(whole)))
+        self.variant = f"{whole.variant} of at most {longest_side} px"
+        self._longest_side = longest_side
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        return reduced_image(super().image(index), self._longest_side)
+
+    def mask(self, index: int) -> NDArray[np.integer[Any]] | None:
+        mask = super().mask(index)
+        return None if mask is None else reduced_mask(mask, self._longest_side)

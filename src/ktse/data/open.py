@@ -22,7 +22,8 @@ _SUBSET_KEY: Final = 0  # constant, so that every run of every recipe looks at t
 def open_dataset(settings: DataSettings, path: Path | None, split: str) -> Dataset:
     """Open one split of the data set that the settings name.
 
-    `max_images` cuts the training split down to a fixed random subset; other splits stay whole.
+    `max_images` cuts the training split down to a fixed random subset; other splits stay whole. `longest_side` reduces
+    large images.
 
     Args:
         settings: Kind of data set and limits.
@@ -41,6 +42,8 @@ def open_dataset(settings: DataSettings, path: Path | None, split: str) -> Datas
         (10, 200)
     """
     dataset = _open_whole(settings, path, split)
+    if settings.longest_side is not None:
+        dataset = dataset.reduced(settings.longest_side)
     if split != settings.train_split or settings.max_images is None or settings.max_images >= len(dataset):
         return dataset
     chosen = np.random.default_rng(_SUBSET_KEY).permutation(len(dataset))[: settings.max_images]

@@ -29,6 +29,7 @@ class Protocol:
         recipe: Name of the recipe.
         random_seed: Random seed of the training.
         commit: Commit of the code.
+        longest_side: Images with a longer side were reduced to it, px; but for predictions, their masks with them.
         scales: Sizes of the views, to the image.
         mirror: Whether mirror images were views too.
         view_merge: How the views were merged.
@@ -51,6 +52,7 @@ class Protocol:
     recipe: str | None = None
     random_seed: int | None = None
     commit: str | None = None
+    longest_side: int | None = None
     scales: tuple[float, ...] | None = None
     mirror: bool | None = None
     view_merge: str | None = None
@@ -121,6 +123,9 @@ class Protocol:
     def _views_in_words(self) -> list[str]:
         """Say which networks saw which views of an image."""
         parts = []
+        if self.longest_side is not None:
+            what = "images and masks" if self.networks is None else "images"
+            parts.append(f"{what} reduced to at most {self.longest_side} px")
         if self.networks is not None and self.networks > 1:
             parts.append(f"mean of {self.networks} networks")
         if self.inference_size is not None:
@@ -145,6 +150,7 @@ def protocol_of(stage: str, dataset: Dataset, recipe: Recipe | None, *, images: 
     known: dict[str, Any] = {}
     if recipe is not None:
         known = {"recipe": recipe.name, "random_seed": recipe.runtime.random_seed, "commit": git_commit()}
+        known["longest_side"] = recipe.data.longest_side
         known |= _of_predictions(recipe) if stage == "predictions" else _of_cams(stage, recipe)
     return Protocol(
         dataset=dataset.name,

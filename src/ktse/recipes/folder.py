@@ -5,6 +5,8 @@ to 0 within 40 steps and stayed there: the logits of GPP are quadratic in them, 
 trunk of `folder/cpu` learns at half the usual rate, which leaves its new layers room for ten times as much, and a few
 hundred steps need it. Its crops show nearly the whole image: one that cuts off what a tag names teaches what is not so.
 
+Photographs of a camera are reduced: objects should be seen at about the scale at which they are learned.
+
 Both refine by PAR. For IRN (`--set refinement.steps=irn`) `folder/cpu` has the small trunk and crop too, and a momentum
 that is one, since a few hundred steps without are too few.
 """
@@ -18,7 +20,13 @@ GPU = replace(
     Recipe(),
     name="folder/gpu",
     summary="Own images on one GPU: ResNet-50 trunks, crop 320.",
-    data={"kind": "folder", "train_split": "train", "score_split": "train", "val_split": "val"},
+    data={
+        "kind": "folder",
+        "train_split": "train",
+        "score_split": "train",
+        "val_split": "val",
+        "longest_side": 512,  # of training images the longest side
+    },
     localization={
         "trunk": "resnet50",
         "trunk_weights": "timm",
@@ -41,7 +49,11 @@ CPU = replace(
     GPU,
     name="folder/cpu",
     summary="Own images on a laptop without a GPU: a small trunk, small crops, a short schedule.",
-    data={"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)},  # what timm's weights of this trunk were trained with
+    data={
+        "longest_side": 384,
+        "mean": (0.5, 0.5, 0.5),  # what timm's weights of this trunk were trained with
+        "std": (0.5, 0.5, 0.5),
+    },
     localization={
         "trunk": "tf_efficientnet_lite0",
         "resize_range": (192, 256),

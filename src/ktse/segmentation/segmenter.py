@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ktse.config import Recipe, SegmentationSettings, replace
 from ktse.data.classes import Classes
+from ktse.data.longest_side import reduced_image
 from ktse.data.transforms import normalize
 from ktse.errors import InputError
 from ktse.nets.deeplab import DeepLab, build_deeplab
@@ -28,16 +29,17 @@ from ktse.segmentation.views import probabilities_of, view_grids
 class Segmenter:
     """A network with all that it needs to see images as in its training, and to name what it sees.
 
-    An image is seen in several views (`segmentation.scales`, `.mirror`), at its own size or resized to a square
-    (`.inference_size`), and a dense CRF may follow (`.use_crf`). What is larger than `segmentation.tile_size` is dealt
-    with in tiles that overlap, so that memory does not grow with the number of labels times that of pixels: with
-    `inference_size` null the network sees tile after tile, else it sees the whole image and its scores are enlarged
-    tile by tile.
+    An image is seen in several views (`segmentation.scales`, `.mirror`): at its own size, reduced as those of the
+    training were (`data.longest_side`), or resized to a square (`segmentation.inference_size`). A dense CRF may follow
+    (`.use_crf`). What is larger than `segmentation.tile_size` is dealt with in tiles that overlap, so that memory does
+    not grow with the number of labels times that of pixels: at its own size the network sees tile after tile, else it
+    sees the whole image and its scores are enlarged tile by tile.
 
     Args:
         network: Put into evaluation mode; work is done on its device.
         classes: What its labels mean.
-        recipe: `data.mean` and `data.std` of the images, and the settings of `segmentation` named above.
+        recipe: `data.mean`, `data.std` and `data.longest_side` of the images, and the settings of `segmentation` named
+            above.
 
     Example:
         >>> from ktse.recipes import load_recipe
@@ -54,7 +56,7 @@ class Segmenter:
         self.recipe = recipe
 
     def with_settings_of(self, recipe: Recipe) -> Segmenter:
-        """Return a segmenter with the same network that sees images as another recipe says; normalisation stays."""
+        """Return a segmenter with the same network and other views; how images are normalised and reduced stays."""
         seen = recipe.segmentation.model_dump(include=set(INFERENCE_SETTINGS))
         return Segmenter(self.network, self.classes, replace(self.recipe, segmentation=seen))
 
@@ -125,7 +127,13 @@ class Segmenter:
             )
         settings = self.recipe.segmentation
         side = settings.inference_size
-        score = self._seen_at_own_size(images) if side is None else self._seen_as_square(images, side)
+        longest = self.recipe.data.longest_side
+        if side is not None:
+            score = self._seen_as_square(images, side)
+        elif longest is not None and max(images.shape[1:3]) > longest:
+            score = self._seen_reduced(images, longest)
+        else:
+            score = self._seen_at_own_size(images)
 
         @torch.inference_mode()
         def refined(rows: slice, columns: slice) -> Tensor:
@@ -147,13 +155,21 @@ class Segmenter:
 
         return score
 
-    @torch.inference_mode()
+    def _seen_reduced(self, images: NDArray[np.uint8], longest_side: int) -> Score:
+        """Return what scores a part of the images from the views of the whole, reduced as in training."""
+        return self._seen_whole(np.stack([reduced_image(image, longest_side) for image in images]), images)
+
     def _seen_as_square(self, images: NDArray[np.uint8], side: int) -> Score:
         """Return what scores a part of the images from the views of the whole, resized to squares."""
         usable = np.require(images, requirements=("C", "W"))  # what torch can look at; a copy of mirrored arrays only
         pixels = torch.from_numpy(usable).permute(0, 3, 1, 2)  # (N, H, W, 3) -> (N, 3, H, W)
         squares = F.interpolate(pixels, (side, side), mode="bilinear", antialias=True)  # as crops are in training
-        grids = self._grids(squares.permute(0, 2, 3, 1).numpy())  # (N, 3, S, S) -> (N, S, S, 3)
+        return self._seen_whole(squares.permute(0, 2, 3, 1).numpy(), images)  # (N, 3, S, S) -> (N, S, S, 3)
+
+    @torch.inference_mode()
+    def _seen_whole(self, resized: NDArray[np.uint8], images: NDArray[np.uint8]) -> Score:
+        """Return what scores a part of the images from the views of the whole at another size."""
+        grids = self._grids(resized)
         size = (images.shape[1], images.shape[2])
         return lambda rows, columns: probabilities_of(grids, size, rows, columns)
 
