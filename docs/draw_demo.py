@@ -16,8 +16,9 @@ from PIL import Image, ImageDraw, ImageFont
 import ktse
 from ktse.artifacts import RunDirectory, read_cams
 from ktse.data.image_io import read_label_map
+from ktse.data.longest_side import nearest
 from ktse.data.open import open_dataset
-from ktse.report.figures import Picture, class_colours, fit_image, fit_mask, fit_scores, heat_overlay, mask_overlay
+from ktse.report.figures import Picture, class_colours, fit_image, fit_scores, heat_overlay, mask_overlay
 from ktse.segmentation.segmenter import Segmenter
 
 SIDE, GAP, HEADING = 180, 6, 26
@@ -31,8 +32,9 @@ def panels(run: RunDirectory, dataset: ktse.Shapes, model: Segmenter, index: int
     image, colours = fit_image(full, SIDE), class_colours(dataset.classes.count)
     cams = read_cams(run.cams(id_))
     masks = [dataset.mask(index), read_label_map(run.mask(id_)), model.predict(full)]
-    truth, pseudo, predicted = (mask_overlay(image, fit_mask(mask, SIDE), colours) for mask in masks)
-    return [image, truth, heat_overlay(image, fit_scores(cams.scores.max(0), cams.size, SIDE)), pseudo, predicted]
+    size = (image.shape[0], image.shape[1])
+    truth, pseudo, predicted = (mask_overlay(image, nearest(mask, size), colours) for mask in masks)
+    return [image, truth, heat_overlay(image, fit_scores(cams.scores.max(0), size)), pseudo, predicted]
 
 
 def draw(root: Path, indices: list[int]) -> None:

@@ -10,7 +10,6 @@ from PIL import Image
 from ktse.report.figures import (
     class_colours,
     fit_image,
-    fit_mask,
     fit_scores,
     heat_overlay,
     jpeg_uri,
@@ -67,16 +66,9 @@ def test_scores_beyond_their_range_do_not_wrap():
 def test_everything_is_fitted_to_one_size(shape):
     generator = np.random.default_rng(0)
     image = generator.integers(0, 256, (*shape, 3), dtype=np.uint8)
-    mask = generator.choice([0, 3, 7, 255], shape)
     fitted = fit_image(image, 48).shape[:2]
     assert max(fitted) == 48
-    assert fit_mask(mask, 48).shape == fitted
-    assert fit_scores(np.zeros((3, 4), np.float16), shape, 48).shape == fitted
-    assert set(np.unique(fit_mask(mask, 48))) <= {0, 3, 7, 255}
-
-
-def test_fitting_a_mask_up_repeats_its_pixels():
-    assert fit_mask(np.array([[1, 2]]), 4).tolist() == [[1, 1, 2, 2], [1, 1, 2, 2]]
+    assert fit_scores(np.zeros((3, 4), np.float16), fitted).shape == fitted
 
 
 def test_uri_holds_the_picture():

@@ -66,3 +66,12 @@ def test_cams_of_an_untagged_image_are_dark(tmp_path, train):
     write_cams(run.cams("train/0000"), CamSet(np.zeros((0, 24, 24)), np.zeros(0, np.int64), (96, 96)))
     (exhibit,) = make_gallery(run, train, 1).exhibits
     assert exhibit.panels[-1].description == "CAM: activation of no class"
+
+
+def test_masks_made_at_a_reduced_size_are_drawn_over_the_image_as_it_is(tmp_path, train, monkeypatch):
+    monkeypatch.setattr(type(train), "image", lambda dataset, index: np.zeros((1006, 4000, 3), np.uint8))
+    run = RunDirectory(tmp_path)
+    write_label_map(run.mask("train/0000"), np.ones((97, 384), np.uint8))  # fitted by itself it would be a px higher
+    write_cams(run.cams("train/0000"), CamSet(np.zeros((1, 25, 96)), np.array([0]), (97, 384)))
+    (exhibit,) = make_gallery(run, train, 1).exhibits
+    assert {"image", "cam", "mask"} <= {panel.kind for panel in exhibit.panels}

@@ -45,7 +45,7 @@ def reduced_image(image: NDArray[np.uint8], longest_side: int) -> NDArray[np.uin
 
 
 def reduced_mask(mask: NDArray[np.integer[Any]], longest_side: int) -> NDArray[np.integer[Any]]:
-    """Reduce a label map to a longest side: each pixel has the label of the one at its centre.
+    """Reduce a label map to a longest side by `nearest`.
 
     Args:
         mask: (H, W).
@@ -58,9 +58,25 @@ def reduced_mask(mask: NDArray[np.integer[Any]], longest_side: int) -> NDArray[n
         >>> reduced_mask(np.array([[1, 2, 3, 4, 5, 6]]), 2).tolist()
         [[2, 5]]
     """
-    size = reduced_size((mask.shape[0], mask.shape[1]), longest_side)
+    return nearest(mask, reduced_size((mask.shape[0], mask.shape[1]), longest_side))
+
+
+def nearest(mask: NDArray[np.integer[Any]], size: tuple[int, int]) -> NDArray[np.integer[Any]]:
+    """Resize a label map without making new labels: each pixel has the label of the one at its centre.
+
+    Args:
+        mask: (H, W).
+        size: (H', W').
+
+    Returns:
+        (H', W'), the same type.
+
+    Example:
+        >>> nearest(np.array([[1, 2]]), (2, 4)).tolist()
+        [[1, 1, 2, 2], [1, 1, 2, 2]]
+    """
     rows, columns = (
         ((np.arange(after) + 0.5) * before / after).astype(int) for before, after in zip(mask.shape, size, strict=True)
     )
-    reduced: NDArray[np.integer[Any]] = mask[rows[:, None], columns]
-    return reduced
+    resized: NDArray[np.integer[Any]] = mask[rows[:, None], columns]
+    return resized

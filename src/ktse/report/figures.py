@@ -117,21 +117,15 @@ def heat_overlay(image: Picture, scores: NDArray[np.floating[Any]]) -> Picture:
 
 def fit_image(image: Picture, side: int) -> Picture:
     """Resize an image so that its longer side is `side` pixels."""
-    return np.asarray(Image.fromarray(image).resize(_fitted(image.shape, side), Image.Resampling.BICUBIC))
+    factor = side / max(image.shape[:2])
+    width, height = max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor))
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
 
 
-def fit_mask(mask: NDArray[np.integer[Any]], side: int) -> NDArray[np.integer[Any]]:
-    """Resize a label map as `fit_image` does, without making new labels."""
-    width, height = _fitted(mask.shape, side)
-    rows = (np.arange(height) + 0.5) * mask.shape[0] / height
-    columns = (np.arange(width) + 0.5) * mask.shape[1] / width
-    return mask[np.ix_(rows.astype(int), columns.astype(int))]
-
-
-def fit_scores(scores: NDArray[np.floating[Any]], size: tuple[int, int], side: int) -> NDArray[np.float32]:
-    """Resize scores of an image of `size` (H, W) as `fit_image` resizes the image."""
+def fit_scores(scores: NDArray[np.floating[Any]], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Resize scores on any grid to (H, W) pixels."""
     picture = Image.fromarray(np.ascontiguousarray(scores, np.float32))
-    return np.asarray(picture.resize(_fitted(size, side), Image.Resampling.BILINEAR))
+    return np.asarray(picture.resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
 
 def jpeg_uri(picture: Picture) -> str:
@@ -144,12 +138,6 @@ def jpeg_uri(picture: Picture) -> str:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, format="JPEG", quality=JPEG_QUALITY, optimize=True)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def _fitted(shape: tuple[int, ...], side: int) -> tuple[int, int]:
-    """Return (width, height) with the longer one `side`."""
-    factor = side / max(shape[:2])
-    return max(1, round(shape[1] * factor)), max(1, round(shape[0] * factor))
 
 
 def _outline(labels: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:

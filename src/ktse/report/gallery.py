@@ -14,11 +14,11 @@ from ktse.artifacts import RunDirectory, read_cams
 from ktse.data.classes import Classes
 from ktse.data.dataset import Dataset
 from ktse.data.image_io import MAX_PIXELS, read_label_map
+from ktse.data.longest_side import nearest
 from ktse.report.figures import (
     Picture,
     class_colours,
     fit_image,
-    fit_mask,
     fit_scores,
     heat_overlay,
     jpeg_uri,
@@ -146,7 +146,7 @@ def _mask_drawer(image: Picture, classes: Classes) -> Callable[[str, str, LabelM
     colours = class_colours(classes.count)
 
     def draw(kind: str, title: str, mask: LabelMap) -> Panel:
-        fitted = fit_mask(mask, PANEL_SIDE)
+        fitted = nearest(mask, (image.shape[0], image.shape[1]))
         picture = mask_overlay(image, fitted, colours, ignore_index=classes.ignore_index)
         return Panel(kind, title, f"{title}: {_contents(mask, classes)}", jpeg_uri(picture))
 
@@ -158,7 +158,7 @@ def _cam_panel(kind: str, title: str, path: Path, image: Picture, classes: Class
     cams = read_cams(path)
     names = ", ".join(classes.names[index] for index in cams.present) or "no class"
     strongest = cams.scores.max(0) if len(cams.present) else np.zeros(cams.scores.shape[1:])
-    picture = heat_overlay(image, fit_scores(strongest, cams.size, PANEL_SIDE))
+    picture = heat_overlay(image, fit_scores(strongest, (image.shape[0], image.shape[1])))
     return Panel(kind, title, f"{title}: activation of {names}", jpeg_uri(picture))
 
 
