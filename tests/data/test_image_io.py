@@ -23,6 +23,7 @@ from ktse.data.image_io import (
     write_confidence,
     write_label_map,
 )
+from ktse.data.longest_side import reduced_image
 from ktse.errors import DataError
 
 
@@ -84,6 +85,35 @@ def test_exif_orientation_is_applied(tmp_path: Path, orientation: int, corner: t
     assert pixels.shape[:2] == ((16, 32) if orientation <= 4 else (32, 16))
     bright = [(row, column) for row in (0, -1) for column in (0, -1) if pixels[row, column, 0] > 128]
     assert bright == [corner]
+
+
+@pytest.mark.parametrize("size", [(60, 30), (30, 60), (45, 45), (20, 10)], ids=str)
+def test_an_image_without_loss_is_reduced_as_from_the_whole(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = tmp_path / "photo.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)).save(path)
+    assert np.array_equal(read_image(path, longest_side=32), reduced_image(read_image(path), 32))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("size", [(640, 320), (800, 797)], ids=str)  # at an eighth, the second is a square
+def test_a_large_jpeg_is_reduced_nearly_as_from_the_whole(
+    tmp_path: Path, size: tuple[int, int], orientation: int
+) -> None:
+    path, exif = tmp_path / "photo.jpg", Image.Exif()
+    exif[0x0112] = orientation
+    coarse = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8))
+    coarse.resize(size, Image.Resampling.BICUBIC).save(path, exif=exif, quality=95)
+    reduced, expected = read_image(path, longest_side=70), reduced_image(read_image(path), 70)
+    assert reduced.shape == expected.shape
+    assert np.abs(reduced.astype(int) - expected).mean() < 2
+
+
+def test_a_truncated_jpeg_is_refused_although_only_an_eighth_is_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    whole = encoded(Image.effect_noise((640, 480), 80).convert("RGB"), format="JPEG")
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"photo\.jpg' cannot be read"):
+        read_image(path, longest_side=70)
 
 
 def test_damaged_exif_is_no_reason_to_refuse(tmp_path: Path) -> None:

@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from ktse.data.coco_annotations import read_instances, read_outlines
 from ktse.data.coco_cache import cache_folder, cached_mask
 from ktse.data.coco_painting import paint
-from ktse.data.dataset import Dataset
 from ktse.data.faults import located
+from ktse.data.file_dataset import FileDataset
 from ktse.data.image_ids import image_id
-from ktse.data.image_io import MAX_PIXELS, read_image
+from ktse.data.image_io import MAX_PIXELS
 from ktse.errors import DataError, near_matches
 
 _PREFIX: Final = "instances_"
 _YEARS: Final = ("2014", "2017")
 
 
-class COCO14(Dataset):
+class COCO14(FileDataset):
     """One split of COCO 2014, or of 2017 or any set of the same layout.
 
     The tags of an image are the classes of all its annotations, crowds included, since a crowd says that its class is
@@ -76,10 +76,6 @@ class COCO14(Dataset):
     def file(self, index: int) -> Path:
         """Return the file of image `index`."""
         return self._image_folder / self._files[index]
-
-    def image(self, index: int) -> NDArray[np.uint8]:
-        """Read image `index`: (H, W, 3) uint8, RGB."""
-        return read_image(self.file(index), max_pixels=self._max_pixels)
 
     def mask(self, index: int) -> NDArray[np.integer[Any]]:
         """Read the label map of image `index`: (H, W), painted from the annotations or from the cache."""

@@ -82,6 +82,21 @@ class Dataset(ABC):
             DataError: The image cannot be read; it is named.
         """
 
+    def small_image(self, index: int, longest_side: int) -> NDArray[np.uint8]:
+        """Read image `index`, reduced to a longest side if it is larger; readers may do so faster than from the whole.
+
+        Args:
+            index: Of the image.
+            longest_side: In px.
+
+        Returns:
+            (H, W, 3) uint8, RGB.
+
+        Raises:
+            DataError: The image cannot be read; it is named.
+        """
+        return reduced_image(self.image(index), longest_side)
+
     @abstractmethod
     def mask(self, index: int) -> NDArray[np.integer[Any]] | None:
         """Read the true mask of image `index`.
@@ -166,6 +181,9 @@ class _Subset(Dataset):
     def image(self, index: int) -> NDArray[np.uint8]:
         return self._whole.image(self._indices[index])
 
+    def small_image(self, index: int, longest_side: int) -> NDArray[np.uint8]:
+        return self._whole.small_image(self._indices[index], longest_side)
+
     def mask(self, index: int) -> NDArray[np.integer[Any]] | None:
         return self._whole.mask(self._indices[index])
 
@@ -179,7 +197,10 @@ class _Reduced(_Subset):
         self._longest_side = longest_side
 
     def image(self, index: int) -> NDArray[np.uint8]:
-        return reduced_image(super().image(index), self._longest_side)
+        return self.small_image(index, self._longest_side)
+
+    def small_image(self, index: int, longest_side: int) -> NDArray[np.uint8]:
+        return super().small_image(index, min(longest_side, self._longest_side))
 
     def mask(self, index: int) -> NDArray[np.integer[Any]] | None:
         mask = super().mask(index)

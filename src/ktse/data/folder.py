@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktse.data.classes import BACKGROUND_NAMES, Classes
-from ktse.data.dataset import Dataset
 from ktse.data.faults import located
+from ktse.data.file_dataset import FileDataset
 from ktse.data.image_ids import TWO_OF_ONE_ID, image_id, path_below, share, spelling_of_files
-from ktse.data.image_io import MAX_PIXELS, read_image, read_mask
+from ktse.data.image_io import MAX_PIXELS, read_mask
 from ktse.data.tag_files import TaggedImage
 from ktse.data.tag_names import classes_of_digits
 from ktse.data.tag_sources import IMAGES, MASKS, TagSource, find_source, list_splits, read_source, tag_files
@@ -24,7 +24,7 @@ __all__ = ["Folder", "list_splits", "read_classes", "tag_files"]
 _NAMED_IN_ERRORS = 3  # examples that an error lists of many faults of one kind
 
 
-class Folder(Dataset):
+class Folder(FileDataset):
     """One split of a folder of images.
 
     Tags from a file:
@@ -78,10 +78,6 @@ class Folder(Dataset):
     def file(self, index: int) -> Path:
         """Return the file of image `index`."""
         return self._root / self._files[index]
-
-    def image(self, index: int) -> NDArray[np.uint8]:
-        """Read image `index`: (H, W, 3) uint8, RGB."""
-        return read_image(self.file(index), max_pixels=self._max_pixels)
 
     def mask(self, index: int) -> NDArray[np.integer[Any]] | None:
         """Read the label map of image `index`: (H, W), None where there is none."""

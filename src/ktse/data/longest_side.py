@@ -13,7 +13,7 @@ def reduced_size(size: tuple[int, int], longest_side: int) -> tuple[int, int]:
     """Return the size of an image that is reduced, if it has to be, to a longest side; the aspect is kept.
 
     Args:
-        size: (H, W) in px.
+        size: (H, W) in px, or (W, H).
         longest_side: In px.
 
     Example:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktse.data.classes import VOC_CLASSES
-from ktse.data.dataset import Dataset
-from ktse.data.image_io import MAX_PIXELS, read_image, read_mask
+from ktse.data.file_dataset import FileDataset
+from ktse.data.image_io import MAX_PIXELS, read_mask
 from ktse.data.sbd import find_sbd, read_sbd_mask, sbd_mask_path
 from ktse.data.voc_splits import TRAINAUG, read_split, trainaug_note
 from ktse.data.voc_tags import tags_from_annotations, tags_from_masks
@@ -22,7 +22,7 @@ _UNANNOTATED: Final = "test"
 _SBD_SUFFIX: Final = ".mat"
 
 
-class VOC12(Dataset):
+class VOC12(FileDataset):
     """One split of VOC 2012.
 
     The split is a list in `ImageSets/Segmentation`; trainaug is made from the lists of SBD where its own is missing.
@@ -78,10 +78,6 @@ class VOC12(Dataset):
     def file(self, index: int) -> Path:
         """Return the file of image `index`."""
         return self._root / "JPEGImages" / f"{self.ids[index]}.jpg"
-
-    def image(self, index: int) -> NDArray[np.uint8]:
-        """Read image `index`: (H, W, 3) uint8, RGB."""
-        return read_image(self.file(index), max_pixels=self._max_pixels)
 
     def mask(self, index: int) -> NDArray[np.integer[Any]] | None:
         """Read the label map of image `index`: (H, W), None where there is none."""
