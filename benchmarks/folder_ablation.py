@@ -11,6 +11,7 @@ random seed and the images. Finished rows are kept: the same command goes on whe
 from __future__ import annotations
 
 import argparse
+import hashlib
 import re
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from ktse.recipes import load_recipe
 from ktse.recipes.components import ROWS, weights_with
 
 SEEDS = ("localizer", "cams", "scores")
+LONGEST_NAME = 200
 RESULT = Path(__file__).resolve().parents[1] / "results" / "folder_ablation.json"
 
 
@@ -40,6 +42,14 @@ def measure(row: str, recipe: Recipe, data: Path, out: Path, *, complete: bool, 
         {"world": data.name, "row": row, "random_seed": recipe.runtime.random_seed}
         | {"scores": [score.to_json() for score in scores]}
     ]
+
+
+def folder_name(row: str) -> str:
+    """Return a name for the run of a row: the row itself, or its start and a digest where file systems refuse it."""
+    name = re.sub(r"[^\w.=-]+", "_", row)
+    return (
+        name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}_{hashlib.sha256(row.encode()).hexdigest()[:8]}"
+    )
 
 
 def main() -> None:
@@ -57,7 +67,7 @@ def main() -> None:
     recipe = apply_overrides(load_recipe(options.recipe), options.set)
     rows: list[Row] = []
     for row in options.rows:
-        out, complete = options.out / re.sub(r"[^\w.=-]+", "_", row), row in options.complete
+        out, complete = options.out / folder_name(row), row in options.complete
         bound = complete and options.bound
         make = partial(measure, row, recipe, options.data, out, complete=complete, bound=bound)
         rows += kept_rows(out / ("all_stages.json" if complete else "seeds.json"), make)
