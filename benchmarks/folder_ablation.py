@@ -47,9 +47,9 @@ def measure(row: str, recipe: Recipe, data: Path, out: Path, *, complete: bool, 
 def folder_name(row: str) -> str:
     """Return a name for the run of a row: the row itself, or its start and a digest where file systems refuse it."""
     name = re.sub(r"[^\w.=-]+", "_", row)
-    return (
-        name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}_{hashlib.sha256(row.encode()).hexdigest()[:8]}"
-    )
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[:LONGEST_NAME]}_{hashlib.sha256(row.encode()).hexdigest()[:8]}"
 
 
 def main() -> None:
