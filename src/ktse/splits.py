@@ -38,14 +38,14 @@ def open_splits(recipe: Recipe, data: Path | None) -> Splits:
     settings = recipe.data
 
     @cache
-    def opened(split: str, longest_side: int | None) -> Dataset:
-        return open_dataset(settings.model_copy(update={"longest_side": longest_side}), data, split)
+    def opened(split: str, full_size: bool) -> Dataset:
+        return open_dataset(settings, data, split, full_size=full_size)
 
     def or_train(split: str) -> str:
         return split if split == settings.train_split or has_split(settings, data, split) else settings.train_split
 
     return Splits(
-        train=opened(settings.train_split, settings.longest_side),
-        scored=opened(or_train(settings.score_split), settings.longest_side),
-        val=opened(or_train(settings.val_split), None),
+        train=opened(settings.train_split, False),
+        scored=opened(or_train(settings.score_split), False),
+        val=opened(or_train(settings.val_split), True),
     )

@@ -97,6 +97,26 @@ def test_a_recipe_or_settings_may_say_how_the_truth_is_read(voc: Path, folder: P
     assert " 65.0 " in evaluate(folder, "--data", voc, *without_xml, "--recipe", "voc12/full").stdout
 
 
+def test_predictions_have_the_size_of_the_photograph_and_masks_that_of_the_reduced_image(tmp_path: Path) -> None:
+    labels = np.repeat([[0, 1]], 48, axis=0).repeat(32, axis=1)
+    for name in ("images", "masks"):
+        write_label_map(tmp_path / name / "a.png", labels)
+    (tmp_path / "classes.txt").write_text("cat\n")
+    for split in ("train", "val"):
+        (tmp_path / f"{split}.csv").write_text("image,tags\na.png,cat\n")
+    write_label_map(tmp_path / "whole" / "a.png", labels)
+    write_label_map(tmp_path / "half" / "a.png", labels[::2, ::2])
+
+    def score(label_maps: str, split: str) -> Result:
+        changes = ("--set", "data.longest_side=32", "--split", split)
+        return evaluate(tmp_path / label_maps, "--data", tmp_path, *changes)
+
+    for label_maps, split in (("whole", "val"), ("half", "train")):
+        assert " 100.0 " in score(label_maps, split).stdout
+    assert "is (48, 64), the true mask (24, 32)" in score("whole", "train").stderr
+    assert "is (24, 32), the true mask (48, 64)" in score("half", "val").stderr
+
+
 def test_label_maps_within_a_run_are_label_maps(voc: Path, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     folder.rename(tmp_path / "run" / "masks")

@@ -155,3 +155,5 @@ def test_large_images_are_reduced_in_every_split(photos: Path, save_image: Calla
     assert (len(train), len(val)) == (3, 20)
     assert val.image(0).shape == (24, 32, 3)
     assert val.image(1).shape == open_dataset(DataSettings(kind="folder"), photos, "val").image(1).shape
+    assert open_dataset(settings, photos, "train", full_size=True).ids == train.ids
+    assert open_dataset(settings, photos, "val", full_size=True).image(0).shape == (48, 64, 3)

@@ -103,7 +103,8 @@ def _score_label_maps(
     split = split or (columns[0].split if columns else settings.score_split)
     usual = "predictions" if split.startswith(settings.val_split) else "masks"  # COCO's is val2014, too
     stage = columns[0].stage if columns else usual
-    score = evaluate_label_maps(open_dataset(settings, data, split), label_maps, stage=stage)
+    truth = open_dataset(settings, data, split, full_size=stage == "predictions")  # masks have the reduced size
+    score = evaluate_label_maps(truth, label_maps, stage=stage)
     show_scores([score])
     if table is not None:
         show_placing(place(table, [score], None, name=label_maps.resolve().name))

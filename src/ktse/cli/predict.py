@@ -126,7 +126,7 @@ def _data_set(settings: DataSettings, data: Path | None, split: str | None) -> D
 
     if split is None:
         split = settings.val_split if has_split(settings, data, settings.val_split) else settings.train_split
-    return open_dataset(settings.model_copy(update={"longest_side": None}), data, split)
+    return open_dataset(settings, data, split, full_size=True)
 
 
 def _check_settings(changes: list[str]) -> None:

@@ -44,8 +44,7 @@ def check(
         name, datasets, learned_from = source.name, [source], source.split
     else:
         settings = settings or (recipe.data if recipe else guess_settings(source))
-        as_they_are = settings.model_copy(update={"longest_side": None})
-        datasets, findings = _open_splits(source, as_they_are)
+        datasets, findings = _open_splits(source, settings)
         name, learned_from = str(source), settings.train_split
     findings += check_classes(datasets[0].classes) if datasets else []
     for dataset in datasets:
@@ -64,7 +63,7 @@ def _as_finding(note: str, dataset: Dataset) -> Finding:
 
 
 def _open_splits(path: Path, settings: DataSettings) -> tuple[list[Dataset], list[Finding]]:
-    """Open the splits that there are; what cannot be opened becomes a finding, once."""
+    """Open the splits that there are, images as they are; what cannot be opened becomes a finding, once."""
     splits = [settings.train_split, settings.val_split]
     if settings.kind == "folder":  # validation is up to the user there
         listed = list_splits(path)
@@ -74,7 +73,7 @@ def _open_splits(path: Path, settings: DataSettings) -> tuple[list[Dataset], lis
     for split in splits:
         try:
             if split == settings.train_split or has_split(settings, path, split):
-                datasets.append(open_dataset(settings, path, split))
+                datasets.append(open_dataset(settings, path, split, full_size=True))
         except DataError as error:
             failed.setdefault((message_of(error), error.remedy), []).append(f"split '{split}'")
     return datasets, [Finding("error", what, tuple(where), remedy) for (what, remedy), where in failed.items()]

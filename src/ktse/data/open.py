@@ -19,16 +19,17 @@ from ktse.errors import DataError, near_matches
 _SUBSET_KEY: Final = 0  # constant, so that every run of every recipe looks at the same images
 
 
-def open_dataset(settings: DataSettings, path: Path | None, split: str) -> Dataset:
+def open_dataset(settings: DataSettings, path: Path | None, split: str, *, full_size: bool = False) -> Dataset:
     """Open one split of the data set that the settings name.
 
     `max_images` cuts the training split down to a fixed random subset; other splits stay whole. `longest_side` reduces
-    large images.
+    large images, unless their full size is asked for.
 
     Args:
         settings: Kind of data set and limits.
         path: Root of the data set; not needed by Shapes, which is drawn.
         split: Name of the split.
+        full_size: Leave images and masks as large as they are.
 
     Returns:
         The data set.
@@ -42,7 +43,7 @@ def open_dataset(settings: DataSettings, path: Path | None, split: str) -> Datas
         (10, 200)
     """
     dataset = _open_whole(settings, path, split)
-    if settings.longest_side is not None:
+    if settings.longest_side is not None and not full_size:
         dataset = dataset.reduced(settings.longest_side)
     if split != settings.train_split or settings.max_images is None or settings.max_images >= len(dataset):
         return dataset
