@@ -4,8 +4,9 @@
 
 Photographs are cut to 500 x 375 px and get CAMs of three drawn blobs; IRNet is the published ResNet-50 with random
 weights, which cost what trained ones do. Every step runs in processes of one thread, first one of them, then two, on as
-many images each: with two idle cores the throughput should double. A bare loop of Python stands beside the steps: where
-it does not double either, the cores were not idle. Rounds are interleaved, so that every step sees the same neighbours.
+many images each: with two idle cores the throughput should double. Cores of a rented machine are shared with others,
+which its own clock does not show. So a bare loop of Python runs the same way right before and right after each
+measurement. Where it does not double, the cores were not idle: such a round is shown, but is none of the idle ones.
 Extrapolated to the 10,582 images of VOC trainaug.
 """
 
@@ -18,7 +19,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -39,13 +40,25 @@ from ktse.refinement.unrefined import Unrefined
 from ktse.types import CamSet
 
 HEIGHT, WIDTH, VOC_IMAGES, SECONDS_PER_HOUR = 375, 500, 10_582, 3600
-CONTROL, LOOP = "control: a bare loop of Python", 2_000_000
+CONTROL, LOOP, IDLE = "control: a bare loop of Python", 2_000_000, 1.9
 PROCESSES = 2
 IN_PROCESS: dict[str, Any] = {}  # what a process of the pool keeps
 RESULT = Path(__file__).resolve().parents[1] / "results" / "refinement_cost.json"
 Step = Callable[[Unrefined], object]
 Speed = tuple[float, float]  # images a second of all processes, CPU seconds an image
-Round = tuple[Speed, Speed]  # of one process, of two
+
+
+class Round(NamedTuple):
+    """One measurement of a step: one process, two, and what two loops do for one, the lower of before and after."""
+
+    alone: Speed
+    together: Speed
+    control: float
+
+    @property
+    def ratio(self) -> float:
+        """Throughput of two processes to that of one."""
+        return self.together[0] / self.alone[0]
 
 
 def read_items(photos: Path, count: int) -> list[Unrefined]:
@@ -118,40 +131,55 @@ def run_together(pool: Executor, name: str, count: int, processes: int) -> Speed
     return processes * count / wall, sum(one["cpu"] for one in done) / (processes * count)
 
 
+def measure(pool: Executor, name: str, count: int) -> tuple[Speed, Speed]:
+    """Return the speed of one process and that of two."""
+    return run_together(pool, name, count, 1), run_together(pool, name, count, PROCESSES)
+
+
 def row_of(name: str, rounds: list[Round]) -> dict[str, Any]:
-    """Return the row of one step: medians over the rounds, and the ratio of every round."""
-    alone, ratios = median(one[1] for one, _ in rounds), [two[0] / one[0] for one, two in rounds]
-    row = {
+    """Return the row of one step: medians over the rounds, and the ratios of every round."""
+    alone = median(one.alone[1] for one in rounds)
+    idle = [one.ratio for one in rounds if one.control >= IDLE]
+    return {
         "step": name,
         "CPU s an image": round(alone, 4),
-        "images/s, 1 process": round(median(one[0] for one, _ in rounds), 2),
-        "images/s, 2 processes": round(median(two[0] for _, two in rounds), 2),
-        "throughput, 2 : 1": round(median(ratios), 2),
-        "of each round": [round(ratio, 2) for ratio in ratios],
+        "images/s, 1 process": round(median(one.alone[0] for one in rounds), 2),
+        "images/s, 2 processes": round(median(one.together[0] for one in rounds), 2),
+        "throughput, 2 : 1": round(median(one.ratio for one in rounds), 2),
+        "of two loops": round(median(one.control for one in rounds), 2),
+        "2 : 1 on idle cores": round(median(idle), 2) if idle else None,
+        "idle rounds": f"{len(idle)} of {len(rounds)}",
+        "of each round": [round(one.ratio, 2) for one in rounds],
+        "loops of each round": [round(one.control, 2) for one in rounds],
+        f"core-hours for {VOC_IMAGES:,} images": round(alone * VOC_IMAGES / SECONDS_PER_HOUR, 2),
     }
-    if name == CONTROL:
-        return row
-    return row | {f"core-hours for {VOC_IMAGES:,} images": round(alone * VOC_IMAGES / SECONDS_PER_HOUR, 2)}
 
 
 def main() -> None:
     """Measure every step."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True, help="folder of photographs, at least 500 x 375 px")
-    names = list(steps())
+    names = [name for name in steps() if name != CONTROL]
     parser.add_argument("--steps", nargs="+", choices=names, metavar="STEP", help=f"only these of: {', '.join(names)}")
     parser.add_argument("--count", type=int, default=10, help="images for each process")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--result", type=Path, default=RESULT)
     options = parser.parse_args()
-    rounds: dict[str, list[Round]] = {name: [] for name in [*(options.steps or names[:-1]), CONTROL]}
+    rounds: dict[str, list[Round]] = {name: [] for name in options.steps or names}
     context = multiprocessing.get_context("spawn")
     given = (options.photos, options.count, context.Barrier(PROCESSES))
     with ProcessPoolExecutor(PROCESSES, mp_context=context, initializer=prepare, initargs=given) as pool:
+
+        def loops() -> float:
+            alone, together = measure(pool, CONTROL, options.count)
+            return together[0] / alone[0]
+
+        before = loops()
         for _ in range(options.repeats):
             for name, done in rounds.items():
-                alone, together = (run_together(pool, name, options.count, number) for number in (1, PROCESSES))
-                done.append((alone, together))
+                speeds, after = measure(pool, name, options.count), loops()
+                done.append(Round(*speeds, min(before, after)))
+                before = after
                 print(row_of(name, done), flush=True)
     rows = [row_of(name, done) for name, done in rounds.items()]
     write_json(options.result, {**provenance("refinement_cost"), "rows": rows})
