@@ -26,7 +26,8 @@ from torch.nn import functional as F
 
 from ktse.artifacts import write_json
 from ktse.config import IrnSettings
-from ktse.ops.random_walk import neighbours, propagate, transition_weights
+from ktse.ops.paths import destinations
+from ktse.ops.random_walk import propagate, symmetric_transition
 
 SMALL_GRIDS = (24, 32), (36, 48)
 FULL_GRID = (94, 125)
@@ -121,13 +122,15 @@ def reference(cams: Tensor, edge: Tensor) -> Tensor:
 
 def entries(edge: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return row, column and value of the non-zeros of the transition."""
-    _, height, width = edge.shape
-    weights = transition_weights(edge[0], radius=SETTINGS.walk_radius, beta=SETTINGS.walk_power).flatten(1)
-    offsets = [dy * width + dx for dy, dx in neighbours(SETTINGS.walk_radius)]
-    columns = torch.arange(height * width, device=edge.device).expand_as(weights)
-    rows = columns + torch.tensor(offsets, device=edge.device)[:, None]
-    there = weights > 0
-    return rows[there], columns[there], weights[there]
+    root, half = symmetric_transition(edge[0], radius=SETTINGS.walk_radius, beta=SETTINGS.walk_power)
+    root, width = root.flatten(), edge.shape[-1]
+    offsets = [0, *(dy * width + dx for dy, dx in destinations(SETTINGS.walk_radius))]
+    there, source = half.flatten(1).nonzero(as_tuple=True)
+    destination = source + torch.tensor(offsets, device=edge.device)[there]
+    weights, apart = half.flatten(1)[there, source], there > 0
+    rows = torch.cat([source, destination[apart]])
+    columns = torch.cat([destination, source[apart]])
+    return rows, columns, torch.cat([weights, weights[apart]]) * root[rows] / root[columns]
 
 
 def measure(grid: tuple[int, int], rounds: int, *, dense_rounds: int) -> dict[str, object]:

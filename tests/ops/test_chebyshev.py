@@ -76,13 +76,6 @@ def test_number_of_products(exponent: int, products: int) -> None:
     assert len(calls) == products
 
 
-def test_arrays_as_well_as_tensors() -> None:
-    numbers = np.linspace(-1, 1, 21)
-    result = apply_power(lambda given: given * numbers, np.ones_like(numbers), 7, tolerance=0)
-    assert isinstance(result, np.ndarray)
-    np.testing.assert_allclose(result, numbers**7, rtol=0, atol=1e-14)
-
-
 @pytest.mark.parametrize("exponent", [0, 1, 2, 7])
 def test_the_vectors_given_stay_as_they_are(exponent: int) -> None:
     vectors = torch.ones(3)

@@ -5,15 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ktse.errors import InputError
+from ktse.ops.paths import destinations
 from ktse.ops.random_walk import (
-    neighbours,
     propagate,
-    stepping_by_diagonals,
     stepping_by_gathering,
-    transition_weights,
+    stepping_by_shifts,
+    symmetric_transition,
 )
 from reference.random_walk_oracle import dense_affinity, dense_walk, stepped_walk
 
@@ -103,17 +104,21 @@ def test_error_on_the_grid_of_an_image_of_375_by_500() -> None:
     assert (error <= 1e-6 * expected.max(axis=(1, 2))).all()
 
 
+def dense_symmetric(edge: NDArray[np.float64], radius: int, beta: float) -> NDArray[np.float64]:
+    affinity = dense_affinity(edge, radius) ** beta
+    root = np.sqrt(affinity.sum(axis=0))
+    return affinity / root / root[:, None]
+
+
 @pytest.mark.parametrize("size", [*SIZES, (2, 2), (3, 8), (12, 4)], ids=str)
 @pytest.mark.parametrize("classes", [0, 1, 3])
-def test_both_ways_to_step_are_products_with_the_transition(size: tuple[int, int], classes: int) -> None:
+def test_both_ways_to_step_are_products_with_the_symmetric_transition(size: tuple[int, int], classes: int) -> None:
     cams, edge = random_maps(size, "any", classes)
-    transition = dense_affinity(edge[0].numpy(), 5) ** 10
-    expected = cams.flatten(1).numpy() @ (transition / transition.sum(axis=0))
-    weights, offsets = transition_weights(edge[0], radius=5, beta=10), neighbours(5)
-    by_diagonals = stepping_by_diagonals(weights.numpy(), offsets)(cams.flatten(1).numpy())
-    np.testing.assert_allclose(by_diagonals, expected, rtol=1e-12)
-    by_gathering = stepping_by_gathering(weights, offsets)(cams.flatten(1))
-    np.testing.assert_allclose(by_gathering.numpy(), expected, rtol=1e-12)
+    expected = cams.flatten(1).numpy() @ dense_symmetric(edge[0].numpy(), 5, 10)
+    _, half = symmetric_transition(edge[0], radius=5, beta=10)
+    for step in (stepping_by_gathering(half, radius=5), stepping_by_shifts(half, radius=5, vectors=classes)):
+        for _ in range(2):  # nothing of a step is left for the next one
+            np.testing.assert_allclose(step(cams.flatten(1)).numpy(), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("edges", EDGES)
@@ -144,20 +149,19 @@ def test_results_lie_among_the_scores(steps: int) -> None:
     assert walked[1].max() <= 0.9
 
 
-def test_transition_holds_the_columns_of_the_dense_matrix() -> None:
+def test_half_of_the_symmetric_transition() -> None:
     edge = np.random.default_rng(3).random((4, 5))
-    dense = dense_affinity(edge, 3) ** 2
-    dense /= dense.sum(axis=0)
-    weights = transition_weights(torch.from_numpy(edge), radius=3, beta=2)
+    root, half = symmetric_transition(torch.from_numpy(edge), radius=3, beta=2)
+    np.testing.assert_allclose(root.flatten() ** 2, (dense_affinity(edge, 3) ** 2).sum(axis=0), rtol=1e-12)
     rebuilt = np.zeros((20, 20))
-    for weight, (dy, dx) in zip(weights, neighbours(3), strict=True):
+    for weight, (dy, dx) in zip(half, [(0, 0), *destinations(3)], strict=True):
         for y in range(4):
             for x in range(5):
                 if 0 <= y + dy < 4 and 0 <= x + dx < 5:
-                    rebuilt[(y + dy) * 5 + x + dx, y * 5 + x] = weight[y, x].item()
+                    rebuilt[y * 5 + x, (y + dy) * 5 + x + dx] = weight[y, x].item()
                 else:
                     assert weight[y, x] == 0
-    np.testing.assert_allclose(rebuilt, dense, rtol=1e-12)
+    np.testing.assert_allclose(rebuilt, np.triu(dense_symmetric(edge, 3, 2)), rtol=1e-12)
 
 
 def test_classes_walk_by_themselves_and_linearly() -> None:

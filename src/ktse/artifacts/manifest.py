@@ -48,7 +48,7 @@ def write_manifest(run: RunDirectory, *, recipe_name: str, device: str = "cpu", 
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that numbers depend on."""
-    packages = ("ktse", "torch", "torchvision", "timm", "numpy", "scipy", "pillow")
+    packages = ("ktse", "torch", "torchvision", "timm", "numpy", "pillow")
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
 
 

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
-
-Vectors = TypeVar("Vectors", Tensor, NDArray[np.float64])
 
 
 def power_coefficients(exponent: int, tolerance: float) -> tuple[float, ...]:
@@ -48,9 +43,7 @@ def power_coefficients(exponent: int, tolerance: float) -> tuple[float, ...]:
     return tuple(coefficients)
 
 
-def apply_power(
-    multiply: Callable[[Vectors], Vectors], vectors: Vectors, exponent: int, *, tolerance: float
-) -> Vectors:
+def apply_power(multiply: Callable[[Tensor], Tensor], vectors: Tensor, exponent: int, *, tolerance: float) -> Tensor:
     """Apply the n-th power of a linear map whose eigenvalues are real and lie in [-1, 1].
 
     The polynomials follow from T_{k+1} = 2 M T_k - T_{k-1}, one product each. On [-1, 1] they stay within [-1, 1], so
@@ -58,7 +51,7 @@ def apply_power(
 
     Args:
         multiply: The map; returns something new of the shape it gets.
-        vectors: What it is applied to, a tensor or an array of any shape.
+        vectors: What it is applied to, of any shape.
         exponent: n, 0 or more.
         tolerance: As for `power_coefficients`: for a symmetric map, the error is at most this share of the length
             (2-norm) of the vectors, apart from rounding.
@@ -67,8 +60,9 @@ def apply_power(
         The map applied n times, of the shape of `vectors`.
 
     Example:
-        >>> apply_power(lambda vectors: 0.5 * vectors, np.array([1.0, 8.0]), 3, tolerance=0)
-        array([0.125, 1.   ])
+        >>> import torch
+        >>> apply_power(lambda vectors: 0.5 * vectors, torch.tensor([1.0, 8.0]), 3, tolerance=0)
+        tensor([0.1250, 1.0000])
     """
     coefficients = power_coefficients(exponent, tolerance)
     lowest = exponent % 2

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ktse.errors import InputError
@@ -29,20 +27,20 @@ def propagate(cams: Tensor, edge: Tensor, *, radius: int = 5, beta: float = 10, 
     | A_ij | affinity: 1 minus the strongest edge on the straight path from i to j, 1 for i = j, 0 beyond the radius |
     | T | transition; its columns sum to 1, so that each step replaces a score by a mean of scores near it |
 
-    The published code squares the dense N x N matrix T eight times. Here x is multiplied by T itself, which has few
-    non-zeros in a column (at most 69 for radius 5), and far less than `steps` times:
+    The published code squares the dense N x N matrix T eight times. Here x is multiplied by a matrix with few non-zeros
+    in a column (at most 69 for radius 5), and far less than `steps` times:
 
-    1. A is symmetric, hence T is similar to the symmetric S = d^-1/2 A^beta d^-1/2: its eigenvalues are real. They lie
-       in [-1, 1], as the columns of T sum to 1 and nothing in it is negative.
+    1. A is symmetric, hence so is S = d^-1/2 A^beta d^-1/2, and x T^n = (x d^1/2) S^n d^-1/2. The eigenvalues of S are
+       real. They lie in [-1, 1], as the columns of T sum to 1 and nothing in it is negative.
     2. On [-1, 1] the power t^256 is a sum of 57 Chebyshev polynomials, of degrees 0, 2 ... 112, but for `TOLERANCE`
-       (`ktse.ops.chebyshev`). The same sum of polynomials of T, 112 products, stands for T^256.
+       (`ktse.ops.chebyshev`). The same sum of polynomials of S, 112 products, stands for S^256.
     3. What is left out changes the score of cell j by at most TOLERANCE sqrt(sum_i d_i x_i^2 / d_j). The largest result
        is at least sum_i d_i x_i / sum_i d_i, for this mean is the same after each step. So if no score is negative, the
        error is at most TOLERANCE sum_i d_i of the largest result, 8e-7 for 94 x 125 cells: a bound for a single cell
        whose score spreads over the whole grid. For usual CAMs it is far below the rounding of float32.
 
     All of it is computed in float64, on the device of `cams` where that is a CUDA device, else on the CPU; without
-    gradient.
+    gradient. In float32 the rounding would add up to 1e-4 of the largest result.
 
     Args:
         cams: (K, h, w) class scores.
@@ -67,19 +65,20 @@ def propagate(cams: Tensor, edge: Tensor, *, radius: int = 5, beta: float = 10, 
     place = cams.device if cams.is_cuda else torch.device("cpu")
     edge = edge[0].detach().to(place).double()
     start = (cams.detach().to(place).double() * (1 - edge)).flatten(1)
-    weights, offsets = transition_weights(edge, radius=radius, beta=beta), neighbours(radius)
+    root, half = symmetric_transition(edge, radius=radius, beta=beta)
+    root = root.flatten()
     if cams.is_cuda:
-        walked = apply_power(stepping_by_gathering(weights, offsets), start, steps, tolerance=TOLERANCE)
+        step = stepping_by_gathering(half, radius=radius)
     else:
-        step = stepping_by_diagonals(weights.numpy(), offsets)
-        walked = torch.from_numpy(apply_power(step, start.numpy(), steps, tolerance=TOLERANCE))
+        step = stepping_by_shifts(half, radius=radius, vectors=len(cams))
+    walked = apply_power(step, start * root, steps, tolerance=TOLERANCE) / root
     # Means of scores lie among the scores; what rounding adds beyond them is cut off.
     walked = walked.clamp(start.amin(1, keepdim=True), start.amax(1, keepdim=True))
     return walked.reshape(cams.shape).to(cams.device, torch.promote_types(cams.dtype, torch.float32))
 
 
-def transition_weights(edge: Tensor, *, radius: int, beta: float) -> Tensor:
-    """Return the non-zeros of the transition T of `propagate`, column by column.
+def symmetric_transition(edge: Tensor, *, radius: int, beta: float) -> tuple[Tensor, Tensor]:
+    """Return the roots of the degrees d, and the non-zeros of one half of the symmetric S of `propagate`.
 
     Args:
         edge: (h, w) in [0, 1].
@@ -87,80 +86,86 @@ def transition_weights(edge: Tensor, *, radius: int, beta: float) -> Tensor:
         beta: As for `propagate`.
 
     Returns:
-        (1 + 2 n, h, w): at cell j the weights T_ij with which j takes from the cells i = j + offset, for the offsets of
-        `neighbours`; 0 where i is off the grid. They sum to 1 over the first axis.
+        (h, w) the d_i^1/2, at least 1; and (1 + n, h, w): at cell i first S_ii, then S_ij for j = i + offset, for the n
+        offsets of `ktse.ops.paths.destinations`; 0 where j is off the grid. The other half is S_ji = S_ij.
     """
-    margin = reach(radius)
+    margin, offsets = reach(radius), destinations(radius)
     # An edge of strength 1 all around: no path leaves the grid, and every cell can be a source.
     walled = F.pad(edge, (margin, margin, 0, margin), value=1.0)
-    forward = path_affinity(walled, radius=radius).pow_(beta)
-    # A destination sees its source under the opposite offset. Pairs with an end off the grid are 0, so that nothing but
-    # zeros goes round the end of the grid when an affinity is moved from source to destination.
-    backward = (affinity.roll(ahead, (0, 1)) for affinity, ahead in zip(forward, destinations(radius), strict=True))
-    weights = torch.stack([torch.ones_like(edge), *forward, *backward])
-    return weights.div_(weights.sum(0))
+    half = path_affinity(walled, radius=radius).pow_(beta)
+    # Pairs with an end off the grid are 0, so that nothing but zeros goes round the end of the grid.
+    root = 1 + half.sum(0)
+    for affinity, offset in zip(half, offsets, strict=True):
+        root += affinity.roll(offset, (0, 1))
+    root.sqrt_()
+    for affinity, (dy, dx) in zip(half, offsets, strict=True):
+        affinity.div_(root).div_(root.roll((-dy, -dx), (0, 1)))
+    return root, torch.cat([root.pow(-2)[None], half])
 
 
-def neighbours(radius: int) -> tuple[Offset, ...]:
-    """List the offsets from a cell to those it takes from: itself, its destinations, and the cells opposite them."""
-    ahead = destinations(radius)
-    return ((0, 0), *ahead, *((-dy, -dx) for dy, dx in ahead))
+def stepping_by_shifts(half: Tensor, *, radius: int, vectors: int) -> Callable[[Tensor], Tensor]:
+    """Prepare the product x S on the CPU, as sums of x shifted by each offset, forth and back.
 
-
-def stepping_by_diagonals(
-    weights: NDArray[np.float64], offsets: tuple[Offset, ...]
-) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-    """Prepare the product x T on the CPU, where T is a SciPy matrix stored by its diagonals.
-
-    An offset is one diagonal of T, which is read in order and needs no index. NumPy and SciPy keep to one thread: the
-    vectors are too short for more.
+    The weights are read in order, once for all vectors, and only one half of them: they are what does not fit into the
+    caches that a core has for itself, so that reading them is what processes side by side have to share.
 
     Args:
-        weights: (1 + 2 n, h, w) of `transition_weights`.
-        offsets: Those of `neighbours`.
+        half: (1 + n, h, w) of `symmetric_transition`.
+        radius: As for `propagate`.
+        vectors: K, how many vectors are multiplied at a time.
 
     Returns:
-        A function from x (K, h w) to x T (K, h w).
+        A function from x (K, h w) to x S (K, h w).
     """
-    from scipy import sparse
+    _, height, width = half.shape
+    cells, margin = height * width, reach(radius) * (width + 1)
+    # Cells off the grid have weight 0 and may have any score: the margins stay 0.
+    scores = half.new_zeros(vectors, margin + cells + margin)
+    walked = torch.zeros_like(scores)
 
-    _, height, width = weights.shape
-    cells = height * width
-    diagonals = [dy * width + dx for dy, dx in offsets]
-    # On a narrow grid, two offsets may be one diagonal. No cell has both neighbours: their weights add up.
-    distinct = sorted(set(diagonals))
-    values = np.zeros((len(distinct), cells))
-    for diagonal, weight in zip(diagonals, weights.reshape(-1, cells), strict=True):
-        # SciPy keeps T_ij, i = j + diagonal, in column i of the transposed matrix. Only zeros go round the end.
-        values[distinct.index(diagonal)] += np.roll(weight, diagonal)
-    transposed = sparse.dia_matrix((values, distinct), shape=(cells, cells))
+    def at(offset: Offset) -> tuple[Tensor, Tensor]:
+        first = margin + offset[0] * width + offset[1]
+        return scores[:, first : first + cells], walked[:, first : first + cells]
 
-    def step(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        walked = np.empty_like(scores)
-        for row, score in zip(walked, scores, strict=True):  # faster than all rows at once
-            row[:] = transposed @ score
-        return walked
+    here, result = at((0, 0))
+    own, *weights = half.flatten(1)
+    pairs = [(weight, *at(offset)) for weight, offset in zip(weights, destinations(radius), strict=True)]
+
+    def step(given: Tensor) -> Tensor:
+        here.copy_(given)
+        torch.mul(here, own, out=result)
+        for weight, scores_ahead, walked_ahead in pairs:
+            result.addcmul_(scores_ahead, weight)
+            walked_ahead.addcmul_(here, weight)
+        return result.clone()
 
     return step
 
 
-def stepping_by_gathering(weights: Tensor, offsets: tuple[Offset, ...]) -> Callable[[Tensor], Tensor]:
-    """Prepare the product x T on any device, as sums over gathered neighbours: three calls a step.
+def stepping_by_gathering(half: Tensor, *, radius: int) -> Callable[[Tensor], Tensor]:
+    """Prepare the product x S on any device, as sums over gathered neighbours: three calls a step.
 
     Args:
-        weights: (1 + 2 n, h, w) of `transition_weights`.
-        offsets: Those of `neighbours`.
+        half: (1 + n, h, w) of `symmetric_transition`.
+        radius: As for `propagate`.
 
     Returns:
-        A function from x (K, h w) to x T (K, h w).
+        A function from x (K, h w) to x S (K, h w).
     """
-    _, height, width = weights.shape
-    cells = torch.arange(height * width, device=weights.device)
-    flat_offsets = torch.tensor([dy * width + dx for dy, dx in offsets], device=weights.device)
+    _, height, width = half.shape
+    offsets = destinations(radius)
+    other = (weight.roll(offset, (0, 1)) for weight, offset in zip(half[1:], offsets, strict=True))
+    weights = torch.stack([*half, *other]).flatten(1)
+    ahead = [dy * width + dx for dy, dx in offsets]
+    shifts = torch.tensor([0, *ahead, *(-shift for shift in ahead)], device=half.device)
+    cells = torch.arange(height * width, device=half.device)
     # Neighbours off the grid have weight 0: any cell may stand for them.
-    sources = (cells + flat_offsets[:, None]).clamp_(0, height * width - 1)
-    flat_weights = weights.flatten(1)
-    return lambda scores: (scores[:, sources] * flat_weights).sum(1)
+    sources = (cells + shifts[:, None]).clamp_(0, height * width - 1)
+
+    def step(given: Tensor) -> Tensor:
+        return (given[:, sources] * weights).sum(1)
+
+    return step
 
 
 def _check(cams: Tensor, edge: Tensor) -> None:
