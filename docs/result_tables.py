@@ -23,6 +23,7 @@ TRUST_COLUMNS = {"trusted_accuracy": "trusted correct", "trusted_share": "truste
 SCORE_COLUMNS = {"miou": "mIoU", "over_expansion": "over", "under_activation": "under", **TRUST_COLUMNS}
 LABEL_COLUMNS = {"trusted_accuracy": "precision", "trusted_share": "coverage"}
 BOUND = "fully supervised"
+RAW = "of each round"  # what medians are of: kept in the file, too much for a page
 
 Row = Mapping[str, Any]
 
@@ -183,8 +184,8 @@ def bound_of(score: Row) -> str:
 
 
 def table_lines(rows: list[dict[str, Any]]) -> list[str]:
-    """Return rows as a Markdown table, with every column that any row has."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
+    """Return rows as a Markdown table, with every column that any row has but for raw measurements."""
+    columns = list(dict.fromkeys(name for row in rows for name in row if not name.endswith(RAW)))
     cells = [[cell(row.get(name)) for name in columns] for row in rows]
     return ["| " + " | ".join(line) + " |" for line in (columns, ["---"] * len(columns), *cells)]
 

@@ -253,6 +253,11 @@ def test_each_way_of_training_has_its_bound_and_rows_have_their_shares(result_ta
     ]
 
 
+def test_raw_measurements_stay_in_the_file(result_tables: ModuleType) -> None:
+    rows = [{"step": "walk", "ratio": 1.7, "of each round": [1.6, 1.7, 1.9], "loops of each round": [1.9, 2.0, 1.9]}]
+    assert result_tables.table_lines(rows) == ["| step | ratio |", "| --- | --- |", "| walk | 1.7 |"]
+
+
 def test_pages_show_what_is_measured_and_say_what_is_not(result_tables: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "speed.json").write_text(json.dumps({**ORIGIN, "value": {"step": 2}}))
     page = result_tables.with_tables("before\n\n{{ results: speed }}\n\n{{ results: size }}\n", tmp_path)
