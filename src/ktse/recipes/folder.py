@@ -4,6 +4,8 @@ The new layers learn three times as fast as the trunk. With ten times and a rate
 to 0 within 40 steps and stayed there: the logits of GPP are quadratic in them, so that at 0 no gradient is left. The
 trunk of `folder/cpu` learns at half the usual rate, which leaves its new layers room for ten times as much, and a few
 hundred steps need it. Its crops show nearly the whole image: one that cuts off what a tag names teaches what is not so.
+Its schedule is too short for maps that can be trusted, so that self-training on them weighs little: with the paper's
+weights the full method had 7.3 mIoU of seeds on photographs of clothes, with these 15.5, the plain classifier 16.7.
 
 Photographs of a camera are reduced: objects should be seen at about the scale at which they are learned.
 
@@ -65,6 +67,12 @@ CPU = replace(
         "warm_up_batch_size": 8,
         "batch_size": 8,
         "scales": (0.5, 1.0),
+        "weights": {
+            "background": 0.1,
+            "joint_background": 0.03,
+            "global_alignment": 0.03,
+            "local_alignment": 0.03,
+        },
     },
     refinement={
         "irn": {
