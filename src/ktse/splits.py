@@ -47,5 +47,5 @@ def open_splits(recipe: Recipe, data: Path | None) -> Splits:
     return Splits(
         train=opened(settings.train_split, False),
         scored=opened(or_train(settings.score_split), False),
-        val=opened(or_train(settings.val_split), True),
+        val=opened(or_train(settings.val_split), settings.longest_side is not None),
     )

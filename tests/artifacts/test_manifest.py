@@ -20,6 +20,7 @@ def test_manifest_names_what_a_number_depends_on(tmp_path):
     assert content["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert content["machine"]["processes"] == 2
     assert content["machine"]["cores"] >= 1
+    assert content["machine"]["threads"] == torch.get_num_threads()
     assert list(content["stages"]) == ["localizer"]
     assert content["stages"]["localizer"]["key"] == "k1"
 

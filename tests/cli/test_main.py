@@ -64,6 +64,7 @@ def test_unforeseen_errors_are_reported_as_our_fault(
 def test_signals_end_with_3_and_without_traceback(signal_name: str) -> None:
     script = (
         "import os, signal, sys, types\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits none\n"
         "def stop(*_, **__): os.kill(os.getpid(), signal.%s); import time; time.sleep(10)\n"
         "sys.modules['ktse.pipeline'] = types.SimpleNamespace(demo=stop)\n"
         "sys.argv = ['ktse', 'demo']\n"

@@ -53,17 +53,22 @@ def versions() -> dict[str, str]:
 
 
 def describe_machine(device: str = "cpu", processes: int = 1) -> dict[str, Any]:
-    """Return what a timing needs beside it: platform, cores, device, processes.
+    """Return what a figure needs beside it: platform, cores, device, processes, threads of each process on the CPU.
+
+    The threads decide in which order sums are made, and the last digits of a sum can decide where a training ends.
 
     Example:
         >>> sorted(describe_machine())
-        ['cores', 'device', 'platform', 'processes']
+        ['cores', 'device', 'platform', 'processes', 'threads']
     """
+    import torch  # heavy: what only reads a run directory does without it
+
     return {
         "platform": f"{platform.system()} {platform.machine()}",
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "device": device,
         "processes": processes,
+        "threads": torch.get_num_threads(),
     }
 
 
