@@ -74,19 +74,26 @@ def cost(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
     return asked
 
 
-def test_recipe_names_the_data_and_says_the_cost(cost: list[tuple[str, Path]]) -> None:
-    result = CliRunner().invoke(app, ["data", "check", "anywhere", "--recipe", "demo/quick"])
+def test_recipe_names_the_data_and_says_the_cost(photos: Path, cost: list[tuple[str, Path]]) -> None:
+    result = CliRunner().invoke(app, ["data", "check", str(photos), "--recipe", "folder/cpu"])
     assert result.exit_code == 0
-    assert "64 images in train" in result.stdout
-    assert "ktse run demo/quick on this machine (cpu, 2 cores)" in result.stdout
+    assert "8 images in train" in result.stdout
+    assert "ktse run folder/cpu on this machine (cpu, 2 cores)" in result.stdout
     assert "1.5 h" in result.stdout
     assert "The memory suffices: 3.0 of 8.0 GiB." in result.stdout
-    assert cost == [("demo/quick", Path("anywhere"))]
+    assert cost == [("folder/cpu", photos)]
+
+
+def test_a_folder_is_not_checked_for_a_recipe_that_draws_its_data(photos: Path, cost: list[tuple[str, Path]]) -> None:
+    result = CliRunner().invoke(app, ["data", "check", str(photos), "--recipe", "demo/quick"])
+    assert result.exit_code == 2
+    assert "need no folder" in " ".join(result.output.split())
+    assert cost == []
 
 
 @pytest.mark.usefixtures("cost")
-def test_json_says_the_cost_and_stands_alone() -> None:
-    result = CliRunner().invoke(app, ["data", "check", "anywhere", "--recipe", "demo/quick", "--json"])
+def test_json_says_the_cost_and_stands_alone(photos: Path) -> None:
+    result = CliRunner().invoke(app, ["data", "check", str(photos), "--recipe", "folder/cpu", "--json"])
     told = json.loads(result.stdout)["cost"]
     assert (told["seconds"], told["memory"], told["memory_of_machine"]) == (5400.0, 3 * 2**30, 8 * 2**30)
     assert [(stage["stage"], stage["count"], stage["unit"]) for stage in told["stages"]] == [
@@ -95,9 +102,9 @@ def test_json_says_the_cost_and_stands_alone() -> None:
 
 
 @pytest.mark.usefixtures("cost")
-def test_settings_of_the_recipe_can_be_changed() -> None:
-    words = ["data", "check", "anywhere", "--recipe", "demo/quick", "--set", "data.shapes_train=40"]
-    assert "40 images in train" in CliRunner().invoke(app, words).stdout
+def test_settings_of_the_recipe_can_be_changed(photos: Path) -> None:
+    words = ["data", "check", str(photos), "--recipe", "folder/cpu", "--set", "data.max_images=5"]
+    assert "5 images in train" in CliRunner().invoke(app, words).stdout
 
 
 def test_settings_without_a_recipe_are_refused() -> None:

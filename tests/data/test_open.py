@@ -38,6 +38,12 @@ def test_shapes_need_no_path() -> None:
     assert (train.image(0) != other.image(0)).any()
 
 
+def test_shapes_refuse_a_path_rather_than_pass_over_it(photos: Path) -> None:
+    settings = DataSettings(kind="shapes", train_split="train")
+    with pytest.raises(DataError, match=r"need no folder, got '.*'.*folder/cpu"):
+        open_dataset(settings, photos, "train")
+
+
 def test_folder_is_read_with_the_limit_of_the_settings(photos: Path) -> None:
     settings = DataSettings(kind="folder", train_split="train", max_pixels=10)
     dataset = open_dataset(settings, photos, "train")

@@ -27,7 +27,7 @@ def open_dataset(settings: DataSettings, path: Path | None, split: str, *, full_
 
     Args:
         settings: Kind of data set and limits.
-        path: Root of the data set; not needed by Shapes, which is drawn.
+        path: Root of the data set; None for Shapes, which is drawn.
         split: Name of the split.
         full_size: Leave images and masks as large as they are.
 
@@ -35,7 +35,7 @@ def open_dataset(settings: DataSettings, path: Path | None, split: str, *, full_
         The data set.
 
     Raises:
-        DataError: No path, or the data set at the path is not as it has to be.
+        DataError: No path, one for Shapes, or the data set at the path is not as it has to be.
 
     Example:
         >>> settings = DataSettings(kind="shapes", train_split="train", max_images=10)
@@ -93,6 +93,11 @@ def guess_settings(path: Path) -> DataSettings:
 
 def _open_whole(settings: DataSettings, path: Path | None, split: str) -> Dataset:
     if settings.kind == "shapes":
+        if path is not None:
+            raise DataError(
+                f"data of kind 'shapes' are drawn and need no folder, got '{path}'.",
+                remedy="Leave the folder away (--data), or take a recipe for own images, such as folder/cpu.",
+            )
         count = settings.shapes_train if split == "train" else settings.shapes_val
         return Shapes(split, world_seed=settings.world_seed, count=count)
     if path is None:
