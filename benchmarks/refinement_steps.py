@@ -1,4 +1,4 @@
-"""Pseudo masks by every way of refinement, from the same CAMs: none, PAR, CRF, both, IRN, IRN and CRF.
+"""Pseudo masks by every way of refinement, from the same CAMs: none, PAR, CRF, both (twice), IRN, IRN and CRF.
 
     python benchmarks/refinement_steps.py --worlds 1 2 3 --out runs/later_stages
 
@@ -28,6 +28,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "PAR": {"steps": ("par",)},
     "CRF": {"steps": ("crf",), "background_score": 0.1},
     "PAR + CRF": {"steps": ("par", "crf")},
+    "PAR + CRF, background 0.15": {"steps": ("par", "crf"), "background_score": 0.15},
     "IRN": {"steps": ("irn",)},
     "IRN + CRF": {"steps": ("irn", "crf")},
 }
