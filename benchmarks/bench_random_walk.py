@@ -4,10 +4,10 @@
 
 Both get the same CAMs (3 classes) and edges and do all from these maps to the walked scores. The dense way squares a
 float32 matrix 8 times on all cores; on 94 x 125 cells, the grid of an image of 375 x 500 pixels, this takes minutes and
-is done with `--full` only, once. Otherwise its time there is extrapolated by the cube of the cells. Numbers too small for
-float32's full precision count as 0 in both ways: on some CPUs the dense one would take hours over them. Errors are those
-against steps in float64 with a sparse matrix, in shares of the largest value. Peak memory is that of a process of its
-own. Writes `results/bench_random_walk.json`.
+is done with `--full` only, once. Otherwise its time there is extrapolated by the cube of the cells. Denormal numbers
+count as 0 in both ways, for on some CPUs the dense one would spend most of its time on them. Errors are those against
+steps in float64 with a sparse matrix, in shares of the largest value. Peak memory is that of a process of its own.
+Writes `results/bench_random_walk.json`.
 """
 
 from __future__ import annotations
