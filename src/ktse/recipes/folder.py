@@ -5,8 +5,8 @@ to 0 within 40 steps and stayed there: the logits of GPP are quadratic in them, 
 trunk of `folder/cpu` learns at half the usual rate, which leaves its new layers room for ten times as much, and a few
 hundred steps need it. Its crops show nearly the whole image: one that cuts off what a tag names teaches what is not so.
 Its schedule is too short for maps that can be trusted, so that self-training on them weighs little: with the paper's
-weights the full method had 7.3 mIoU of seeds on photographs of clothes, with these 15.5 (on another CPU 11.8), the plain
-classifier 16.7.
+weights the full method had 7.3 mIoU of seeds on photographs of clothes, with these 15.5 (on another CPU 11.8), the
+plain classifier 16.7.
 
 Photographs of a camera are reduced: objects should be seen at about the scale at which they are learned.
 
