@@ -40,8 +40,12 @@ def measure(recipe: Recipe, changes: list[str], data: Path | None, out: Path, da
     recipe = apply_overrides(recipe, changes)
     run_recipe(recipe, data=data, out=out, stages=("localizer", "cams"))
     rows: list[Row] = []
+    done: list[Recipe] = []
     for way, settings in WAYS.items():
         refined = apply_overrides(replace(recipe, refinement=settings), changes)
+        if refined in done:  # two ways that the changes have made one
+            continue
+        done.append(refined)
         run_recipe(refined, data=data, out=out, stages=("masks", "scores"))
         scores = read_json(RunDirectory(out).scores)["scores"]
         if not rows:
