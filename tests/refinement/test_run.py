@@ -233,6 +233,8 @@ DEPENDS = {
     "score of IRN, without IRN": (PAR, {"irn": {"background_score": 0.4}}, True),
     "iterations of PAR": (IRN_PAR, {"par_iterations": 3}, False),
     "iterations of PAR, without PAR": (CRF, {"par_iterations": 3}, True),
+    "peaks of PAR": (PAR, {"par_keeps_peaks": True}, False),
+    "peaks of PAR, without PAR": (CRF, {"par_keeps_peaks": True}, True),
     "batch of PAR": (PAR, {"par_batch": 1}, True),
     "CRF": (CRF, {"crf": {"iterations": 3}}, False),
     "CRF, without CRF": (PAR, {"crf": {"iterations": 3}}, True),

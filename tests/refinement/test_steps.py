@@ -60,6 +60,18 @@ def test_par_is_that_of_the_equations_for_images_with_other_numbers_of_classes()
         np.testing.assert_allclose(result.full_size(), slow_par(image, given, (1, 2), 2), atol=1e-4)
 
 
+def test_par_that_keeps_peaks_scales_each_label_back_to_the_maximum_it_had() -> None:
+    batch = [scored((8, 8), 2), scored((8, 8), 1, seed=1)]
+    batch[0].foreground[1].zero_()
+    settings = SETTINGS.model_copy(update={"par_keeps_peaks": True})
+    for item, flat, kept in zip(batch, par_step(batch, SETTINGS), par_step(batch, settings), strict=True):
+        for before, smooth, scaled in zip(item.full_size(), flat.full_size(), kept.full_size(), strict=True):
+            assert float(scaled.max()) == pytest.approx(float(before.max()))
+            torch.testing.assert_close(scaled * smooth.max(), smooth * before.max())
+        assert flat.foreground[0].max().item() != pytest.approx(item.full_size()[1].max().item(), rel=1e-3), "too easy"
+        torch.testing.assert_close(kept.background, item.background.expand_as(kept.background))
+
+
 def test_crf_starts_from_all_scores_and_gives_probabilities() -> None:
     item = scored((10, 13), 3)
     result = crf_step(item, SETTINGS).full_size()

@@ -24,6 +24,11 @@ class RefinementSettings(Section):
     par_dilations: tuple[PositiveInt, ...] = setting(
         (1, 2, 4, 8, 12, 24), "neighbour distances of PAR", CODE, unit="px", min_length=1
     )
+    par_keeps_peaks: bool = setting(
+        False,
+        "scale the scores of each label after PAR, which flattens them, so that their maximum is what it was before",
+        f"{OURS}: off, as PAR is published",
+    )
     par_batch: int = setting(
         8,
         "images of one size that PAR refines together, as long as they have 4 million pixels or fewer",

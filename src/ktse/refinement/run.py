@@ -66,7 +66,7 @@ def masks_key(dataset: Dataset, recipe: Recipe, *, run: RunDirectory) -> str:
     if steps[:1] != ("irn",):  # which would look at the foreground alone
         matters["background_score"] = settings.background_score
     if "par" in steps:
-        matters |= settings.model_dump(mode="json", include={"par_iterations", "par_dilations"})
+        matters |= settings.model_dump(mode="json", include={"par_iterations", "par_dilations", "par_keeps_peaks"})
     if "crf" in steps:
         matters["crf"] = settings.crf
     if "irn" in steps:

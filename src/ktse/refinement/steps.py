@@ -70,11 +70,12 @@ def par_step(batch: Sequence[ImageScores], settings: RefinementSettings) -> list
     PAR is linear and treats each channel by itself. The scores go into it as they are: CAMs in [0, 1] beside the
     constant of background, without the softmax that training puts before PAR. So a constant background stays constant
     (1.01 times itself an iteration, as all channels), and a refined mask is the CAM, smoothed along the colours of the
-    image, cut at the background score.
+    image, cut at the background score. Smoothing flattens a CAM and leaves the constant as it is, so that small things
+    fall below it; `par_keeps_peaks` brings each channel back to the maximum that it had.
 
     Args:
         batch: Images of one size; they may have different numbers of classes.
-        settings: Iterations and dilations of PAR.
+        settings: Iterations and dilations of PAR, and whether peaks are kept.
 
     Returns:
         The images with new scores, in their order.
@@ -88,6 +89,8 @@ def par_step(batch: Sequence[ImageScores], settings: RefinementSettings) -> list
         dilations=settings.par_dilations,
         iterations=settings.par_iterations,
     )
+    if settings.par_keeps_peaks:
+        refined = refined * (_peaks(scores) / _peaks(refined).clamp_min(torch.finfo(refined.dtype).tiny))
     return [item.with_scores(row[: 1 + len(item.present)]) for item, row in zip(batch, refined, strict=True)]
 
 
@@ -145,6 +148,10 @@ def batches_of_one_size(items: Iterable[ImageScores], limit: int) -> Iterator[li
         lambda item: item.image.shape,
         lambda shape: fit_together(limit, shape[0] * shape[1], PIXELS_TOGETHER),
     )
+
+
+def _peaks(scores: Tensor) -> Tensor:
+    return scores.amax((-2, -1), keepdim=True)
 
 
 def _constant(value: float, like: Tensor) -> Tensor:
