@@ -45,21 +45,27 @@ def measure(recipe: Recipe, changes: list[str], data: Path | None, out: Path, da
     """Train once, refine in every way, and return a row for the seeds and one for each way; changes go before ways."""
     recipe = apply_overrides(recipe, changes)
     run_recipe(recipe, data=data, out=out, stages=("localizer", "cams"))
-    rows: list[Row] = []
-    done: list[Recipe] = []
+    ways: dict[str, Recipe] = {}
     for way, settings in WAYS.items():
         refined = apply_overrides(replace(recipe, refinement=settings), changes)
-        if refined in done:  # two ways that the changes have made one
-            continue
-        done.append(refined)
-        run_recipe(refined, data=data, out=out, stages=("masks", "scores"))
-        scores = read_json(RunDirectory(out).scores)["scores"]
+        if refined not in ways.values():  # else two ways that the changes have made one
+            ways[way] = refined
+    rows: list[Row] = []
+    for number, (way, refined) in enumerate(ways.items()):
+        scores = kept_rows(out / f"refinement_steps_{number}.json", partial(scores_of, refined, data, out))
         if not rows:
             best = next(score for score in scores if score["stage"] == "seeds")
             rows.append({"world": data_set, "row": "seeds, best threshold", "scores": [{**best, "stage": "masks"}]})
         kept = [score for score in scores if score["stage"] in ("ir_labels", "masks")]
         rows.append({"world": data_set, "row": way, "scores": kept})
     return rows
+
+
+def scores_of(recipe: Recipe, data: Path | None, out: Path) -> list[Row]:
+    """Refine in one way, from CAMs that are there, and return the scores of the run."""
+    run_recipe(recipe, data=data, out=out, stages=("masks", "scores"))
+    scores: list[Row] = read_json(RunDirectory(out).scores)["scores"]
+    return scores
 
 
 def main() -> None:
@@ -77,9 +83,7 @@ def main() -> None:
     rows: list[Row] = []
     for data_set in options.worlds if options.data is None else [options.data.name]:
         chosen = replace(recipe, data={"world_seed": data_set}) if options.data is None else recipe
-        out = options.out / str(data_set)
-        make = partial(measure, chosen, options.set, options.data, out, data_set)
-        rows += kept_rows(out / "refinement_steps.json", make)
+        rows += measure(chosen, options.set, options.data, options.out / str(data_set), data_set)
         write_json(options.result, {**provenance("refinement_steps"), "recipe": recipe.name, "rows": rows})
         print(f"{data_set}: done", flush=True)
 
