@@ -37,7 +37,7 @@ def fenced(page: Path, language: str) -> Iterator[str]:
 def commands() -> Iterator[Any]:
     for page in PAGES:
         for block in fenced(page, "sh"):
-            for line in block.splitlines():
+            for line in block.replace("\\\n", " ").splitlines():  # a command may go on in the next line
                 words = shlex.split(line, comments=True)
                 if "ktse" in words:
                     yield pytest.param(words[words.index("ktse") + 1 :], id=f"{page.name}: {shlex.join(words)}")
