@@ -18,7 +18,7 @@ from typing import Any
 from kept_rows import Row, kept_rows
 from provenance import provenance
 
-from ktse.artifacts import RunDirectory, read_json, write_json
+from ktse.artifacts import RunDirectory, read_json, stage_key, write_json
 from ktse.config import Recipe, replace
 from ktse.overrides import apply_overrides
 from ktse.pipeline import run_recipe
@@ -51,8 +51,9 @@ def measure(recipe: Recipe, changes: list[str], data: Path | None, out: Path, da
         if refined not in ways.values():  # else two ways that the changes have made one
             ways[way] = refined
     rows: list[Row] = []
-    for number, (way, refined) in enumerate(ways.items()):
-        scores = kept_rows(out / f"refinement_steps_{number}.json", partial(scores_of, refined, data, out))
+    for way, refined in ways.items():
+        kept_in = out / f"refinement_steps_{stage_key(way, refined)}.json"  # other settings are measured anew
+        scores = kept_rows(kept_in, partial(scores_of, refined, data, out))
         if not rows:
             best = next(score for score in scores if score["stage"] == "seeds")
             rows.append({"world": data_set, "row": "seeds, best threshold", "scores": [{**best, "stage": "masks"}]})
